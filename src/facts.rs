@@ -1,0 +1,203 @@
+//! What a webhook says, in our own vocabulary, the same for every provider.
+//!
+//! A provider turns bytes into a [`Reading`]; everything after it knows no provider. Nothing here does I/O, and
+//! nothing here holds more of a person than the referral needs.
+
+mod customer;
+mod payment;
+mod subscription;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Reason, Warning};
+
+pub use customer::{Customer, KnownCustomer, ReferralData};
+pub use payment::{Billing, Invoice, Refund, RunningTotal};
+pub use subscription::{KnownSubscription, Phase, Plan, Subscription};
+
+/// Where a provider's ids are valid: the ids of two providers, or of two connected accounts, may be alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// Name of the provider, such as `stripe`.
+    pub provider: String,
+    /// The connected account; empty for the operator's own.
+    pub account: String,
+}
+
+impl Scope {
+    /// `stripe`, or `stripe:acct_1` for a connected account: the part of a business key before the id.
+    pub fn prefix(&self) -> String {
+        if self.account.is_empty() { self.provider.clone() } else { format!("{}:{}", self.provider, self.account) }
+    }
+}
+
+/// Whether real money moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Live,
+    Test,
+}
+
+impl Mode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Everything one webhook says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// What the directory should remember, whether or not anything follows from it.
+    pub learned: Vec<Learned>,
+    /// What is to be decided, in the order in which it happened.
+    pub facts: Vec<Fact>,
+    /// Why there is nothing to decide. Set when and only when `facts` is empty.
+    pub nothing: Option<Nothing>,
+}
+
+impl Reading {
+    pub fn nothing(reason: Reason, message: impl Into<String>) -> Self {
+        Self { nothing: Some(Nothing { reason, message: message.into() }), ..Self::default() }
+    }
+
+    pub fn fact(fact: Fact) -> Self {
+        Self { facts: vec![fact], ..Self::default() }
+    }
+
+    pub fn learning(mut self, learned: impl IntoIterator<Item = Learned>) -> Self {
+        self.learned.extend(learned);
+        self
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nothing {
+    pub reason: Reason,
+    pub message: String,
+}
+
+/// One thing that happened, to be decided on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// When it happened: for a payment when the invoice was paid, else the provider's time of the event.
+    pub at: Timestamp,
+    /// The provider's id of the customer.
+    pub customer: Option<String>,
+    pub detail: Detail,
+    pub warnings: Vec<Warning>,
+}
+
+impl Fact {
+    /// Whether it is about the customer alone.
+    pub fn is_signup(&self) -> bool {
+        matches!(self.detail, Detail::CustomerSeen { .. })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
+    /// A customer exists. `announces` is true where the webhook itself says that the customer is new or that the
+    /// code or user id became complete by it; a mere refresh is a signup only if the directory knows it as such.
+    CustomerSeen {
+        announces: bool,
+    },
+    CustomerDeleted,
+    SubscriptionStarted(Subscription),
+    SubscriptionChanged {
+        subscription: Subscription,
+        change: Change,
+        /// The provider's event id: each change of a subscription is a referral event of its own.
+        event_id: String,
+    },
+    SubscriptionEnded(Subscription),
+    InvoicePaid(Box<Invoice>),
+    PaymentRefunded(Refund),
+}
+
+/// The words rules use for facts, in the order of the README's table.
+pub const FACT_KINDS: [&str; 6] = [
+    "customer-seen",
+    "invoice-paid",
+    "payment-refunded",
+    "subscription-started",
+    "subscription-changed",
+    "subscription-ended",
+];
+
+impl Detail {
+    /// The word a rule names this fact by in `on`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CustomerSeen { .. } => "customer-seen",
+            Self::CustomerDeleted => "customer-deleted",
+            Self::SubscriptionStarted(_) => "subscription-started",
+            Self::SubscriptionChanged { .. } => "subscription-changed",
+            Self::SubscriptionEnded(_) => "subscription-ended",
+            Self::InvoicePaid(_) => "invoice-paid",
+            Self::PaymentRefunded(_) => "payment-refunded",
+        }
+    }
+}
+
+impl Detail {
+    /// The subscription it is about; an invoice only names its own.
+    pub fn subscription(&self) -> Option<&Subscription> {
+        match self {
+            Self::SubscriptionStarted(subscription)
+            | Self::SubscriptionChanged { subscription, .. }
+            | Self::SubscriptionEnded(subscription) => Some(subscription),
+            Self::CustomerSeen { .. } | Self::CustomerDeleted | Self::InvoicePaid(_) | Self::PaymentRefunded(_) => None,
+        }
+    }
+
+    /// Ids by which a person may ask for this fact.
+    pub fn mentions(&self) -> Vec<String> {
+        match self {
+            Self::CustomerSeen { .. } | Self::CustomerDeleted => vec![],
+            Self::SubscriptionStarted(subscription)
+            | Self::SubscriptionChanged { subscription, .. }
+            | Self::SubscriptionEnded(subscription) => vec![subscription.id.clone()],
+            Self::InvoicePaid(invoice) => {
+                [Some(invoice.id.clone()), invoice.subscription.clone()].into_iter().flatten().collect()
+            }
+            Self::PaymentRefunded(refund) => {
+                let ids = [Some(refund.id.clone()), refund.invoice.clone(), refund.subscription.clone()];
+                ids.into_iter().flatten().chain(refund.payments.iter().cloned()).collect()
+            }
+        }
+    }
+}
+
+/// What a webhook claims to have changed about a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Price, quantity, interval or product, or a trial that became paid.
+    Commercial,
+    /// It is (again) active: commercial only if it was last reported as a trial.
+    Active,
+    /// The webhook does not say; the last reported state decides.
+    Unsaid,
+}
+
+/// What the directory remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Learned {
+    Customer(Customer),
+    CustomerDeleted {
+        id: String,
+    },
+    Subscription(Subscription),
+    /// A price, which never changes: what period an id stands for. Since 2025-03-31 Stripe's invoices give the id
+    /// alone.
+    Price(Plan),
+    /// A payment (`pi_…` or `ch_…`) settles this invoice: since 2025-03-31 Stripe's refunds do not say so.
+    Payment {
+        payment: String,
+        invoice: String,
+    },
+}

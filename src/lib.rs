@@ -1,0 +1,10 @@
+//! cello-relay turns the webhooks of Stripe and Chargebee into referral events for Cello, and delivers them until
+//! Cello has them.
+
+pub mod clock;
+pub mod decision;
+pub mod facts;
+pub mod http;
+pub mod interval;
+pub mod money;
+pub mod referral_event;
