@@ -2,6 +2,7 @@
 //! Cello has them.
 
 pub mod clock;
+pub mod config;
 pub mod decision;
 pub mod facts;
 pub mod http;
