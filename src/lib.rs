@@ -9,3 +9,4 @@ pub mod http;
 pub mod interval;
 pub mod money;
 pub mod referral_event;
+pub mod store;

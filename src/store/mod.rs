@@ -1,0 +1,148 @@
+//! What is on disk, and the one contract through which the rest of the program sees it.
+//!
+//! Everything that must be true at the same time is written in one transaction. No SQL stands outside this folder,
+//! and nothing in it decides anything: it keeps what it is told and finds it again.
+
+mod history;
+mod records;
+mod sqlite;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::facts::{KnownCustomer, KnownSubscription, Plan, Scope};
+
+pub use history::*;
+pub use records::*;
+pub use sqlite::Sqlite;
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("the store cannot be opened at {path}: {problem}")]
+    Open { path: String, problem: String },
+    #[error(
+        "the store was written by a newer version of cello-relay (schema {found}, this one knows {known}); run that version, or restore a backup made before the upgrade"
+    )]
+    TooNew { found: i64, known: i64 },
+    #[error("another cello-relay is running on {path}; stop it first, or give this one a `database_url` of its own")]
+    InUse { path: String },
+    #[error("the store cannot take it now: {0}")]
+    Unavailable(String),
+    #[error("the store holds something it should not: {0}")]
+    Damaged(String),
+    /// A fault in this program: what was to be done is undone, and the store goes on.
+    #[error("work in the store panicked and was undone; the log has the place")]
+    Panicked,
+}
+
+/// Work to be done in one transaction, atomically: all of it or, on an error, none.
+pub type Work<T> = Box<dyn FnOnce(&mut dyn Ledger) -> Result<T, StoreError> + Send>;
+
+/// The outer contract: what the loops and the commands call.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Keeps a webhook. When this returns, it is on disk. Many callers waiting at once share one flush.
+    async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError>;
+
+    /// Webhooks that nothing was decided about yet, in order of arrival.
+    async fn undecided(&self, limit: usize) -> Result<Vec<Webhook>, StoreError>;
+
+    /// Runs `work` in a transaction of its own; on an error nothing of it remains.
+    async fn transact(&self, work: Work<()>) -> Result<(), StoreError>;
+
+    /// Takes referral events that are due for sending, longest due first, at most one for each subject and none for a
+    /// subject that has an earlier one unfinished or one in sending. They are leased until `lease_until`.
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Records one attempt and what follows from it. Where the lease was lost meanwhile, the attempt is kept but the
+    /// referral event stays as it is, unless the attempt delivered it: what Cello has is delivered, whatever else
+    /// was thought of it.
+    async fn record(&self, attempt: Attempt) -> Result<(), StoreError>;
+
+    /// Gives back what was claimed and not tried: due as before.
+    async fn give_back(&self, ids: Vec<i64>) -> Result<(), StoreError>;
+
+    /// Referral events whose lease ended by `now` without a record: their sender died while sending. Each becomes
+    /// `unsure` when `hold_unsure`, else waits again, due as before, with an attempt that says what happened and
+    /// counts. `Timestamp::MAX` takes all that are in sending: for the start of the one process that sends. Returns
+    /// how many.
+    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError>;
+
+    /// When the next referral event that could be claimed is due, if any: one that waits for its turn within its
+    /// subject is not counted.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Held facts whose deadline has passed or that want another look-up, longest due first.
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError>;
+
+    /// The numbers of both equations, at one moment.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Whether the store can write: for the readiness check.
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// What this process has written since it opened the store: for metrics.
+    fn stats(&self) -> WriteStats;
+
+    /// Newest first: by webhook, or by referral event where the filter's state is one of those.
+    async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError>;
+
+    /// Everything about whatever `id` names: a provider's event id, a business key, an invoice, customer, user or
+    /// subscription id, or the number of a referral event. In order of arrival.
+    async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError>;
+
+    /// Sends dead, unsure or waiting referral events from `now` on, with a fresh count of attempts. Returns those
+    /// it applied to.
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError>;
+
+    /// Gives up on referral events that are not delivered, in the name of a person.
+    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError>;
+}
+
+/// The inner contract: what deciding needs, within one transaction.
+pub trait Ledger {
+    fn customer(&mut self, scope: &Scope, id: &str) -> Result<Option<KnownCustomer>, StoreError>;
+    fn put_customer(&mut self, scope: &Scope, customer: &KnownCustomer) -> Result<(), StoreError>;
+
+    fn subscription(&mut self, scope: &Scope, id: &str) -> Result<Option<KnownSubscription>, StoreError>;
+    fn put_subscription(&mut self, scope: &Scope, subscription: &KnownSubscription) -> Result<(), StoreError>;
+
+    /// The period and product that a price stands for.
+    fn price(&mut self, scope: &Scope, id: &str) -> Result<Option<Plan>, StoreError>;
+    /// Keeps a price under its id; one without an id is passed over.
+    fn put_price(&mut self, scope: &Scope, plan: &Plan) -> Result<(), StoreError>;
+
+    fn invoice_of_payment(&mut self, scope: &Scope, payment: &str) -> Result<Option<String>, StoreError>;
+    fn put_payment(&mut self, scope: &Scope, payment: &str, invoice: &str) -> Result<(), StoreError>;
+
+    /// What is known to be refunded of a charge: stretches `(from, to]` of its running total.
+    fn refunded(&mut self, scope: &Scope, charge: &str) -> Result<Vec<(i64, i64)>, StoreError>;
+    fn put_refunded(&mut self, scope: &Scope, charge: &str, from: i64, to: i64) -> Result<(), StoreError>;
+
+    /// The first code that was reported for a user.
+    fn pinned_code(&mut self, user: &str) -> Result<Option<String>, StoreError>;
+    /// Pins a code; a user that has one keeps it.
+    fn pin_code(&mut self, user: &str, ucc: &str) -> Result<(), StoreError>;
+
+    /// The referral event with this business key, whatever became of it.
+    fn reported(&mut self, key: &str) -> Result<Option<Reported>, StoreError>;
+    /// The newest decision on a fact with this business key.
+    fn decision_on(&mut self, key: &str) -> Result<Option<DecisionState>, StoreError>;
+    /// The decisions on all facts of a webhook.
+    fn decision_states(&mut self, webhook: i64) -> Result<Vec<DecisionState>, StoreError>;
+
+    fn webhook(&mut self, id: i64) -> Result<Option<Webhook>, StoreError>;
+    /// Facts that wait for, or may be decided again by, `topic`, in the order in which they happened.
+    fn waiting_for(&mut self, topic: &str) -> Result<Vec<HeldFact>, StoreError>;
+
+    /// Has a held fact looked after at `at`: before its deadline, or after it where that has passed.
+    fn look_up_at(&mut self, held: &HeldFact, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Writes the decision on one fact of a webhook, in place of an earlier one on the same fact.
+    fn put_decision(&mut self, decision: &DecisionRecord) -> Result<(), StoreError>;
+    /// Adds a referral event that is to be delivered. `false` when one with its key exists: nothing is added.
+    fn add_referral_event(&mut self, event: &NewReferralEvent) -> Result<bool, StoreError>;
+    /// Sets the state of a webhook from the decisions on its facts.
+    fn settle_webhook(&mut self, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError>;
+}

@@ -1,0 +1,285 @@
+//! What is written and found again: webhooks, decisions, referral events, attempts, and the sums of them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::decision::Warning;
+use crate::facts::{Mode, Scope};
+use crate::referral_event::Trigger;
+
+/// A webhook about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    pub scope: Scope,
+    pub event_id: String,
+    pub kind: String,
+    pub mode: Option<Mode>,
+    /// The provider's time of the event.
+    pub at: Timestamp,
+    pub received_at: Timestamp,
+    /// Byte for byte as received.
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    Stored,
+    /// The same event id of the same provider and account is there already; its body is kept as it was.
+    Duplicate,
+}
+
+/// A stored webhook.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub id: i64,
+    pub scope: Scope,
+    pub event_id: String,
+    pub kind: String,
+    pub mode: Option<Mode>,
+    pub at: Timestamp,
+    pub received_at: Timestamp,
+    pub body: Vec<u8>,
+}
+
+/// Where a webhook stands. One that states several facts has the state of the most pending one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookState {
+    Undecided,
+    Held,
+    Ignored,
+    Unreadable,
+    /// At least one referral event came of it and no fact is held.
+    Mapped,
+}
+
+impl WebhookState {
+    pub const ALL: [Self; 5] = [Self::Undecided, Self::Held, Self::Ignored, Self::Unreadable, Self::Mapped];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecided => "undecided",
+            Self::Held => "held",
+            Self::Ignored => "ignored",
+            Self::Unreadable => "unreadable",
+            Self::Mapped => "mapped",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// Where a referral event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventState {
+    Waiting,
+    Sending,
+    Delivered,
+    /// Written to the connection without an answer; waits for a person.
+    Unsure,
+    Dead,
+    Discarded,
+}
+
+impl EventState {
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Sending, Self::Delivered, Self::Unsure, Self::Dead, Self::Discarded];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sending => "sending",
+            Self::Delivered => "delivered",
+            Self::Unsure => "unsure",
+            Self::Dead => "dead",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// A fact that waits, or one that was ignored and may be decided again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldFact {
+    pub webhook_id: i64,
+    /// Position among the facts of its webhook, from 0.
+    pub fact: usize,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What it waits for.
+    pub topic: String,
+    /// Until when; `None` for an ignored fact that may be decided again.
+    pub deadline: Option<Timestamp>,
+}
+
+/// The stored decision on one fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionRecord {
+    pub webhook_id: i64,
+    pub fact: usize,
+    /// The rules' word for the fact; empty where the webhook states none.
+    pub fact_kind: String,
+    pub at: Timestamp,
+    pub customer: Option<String>,
+    /// Business key of the fact, whether or not an event came of it.
+    pub key: Option<String>,
+    /// Other ids a person may ask by: invoice, subscription, payment, charge, refund, user. Customer and key need
+    /// not be repeated.
+    pub mentions: Vec<String>,
+    pub state: DecisionState,
+    pub rule: Option<String>,
+    /// Reason code, for what is held or ignored.
+    pub reason: Option<String>,
+    pub message: String,
+    pub warnings: Vec<Warning>,
+    /// What may cause it to be decided again.
+    pub topic: Option<String>,
+    pub deadline: Option<Timestamp>,
+    /// When a held fact is to be looked up again.
+    pub look_up_at: Option<Timestamp>,
+    pub decided_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionState {
+    Send,
+    Hold,
+    Ignore,
+}
+
+impl DecisionState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Hold => "hold",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Send, Self::Hold, Self::Ignore].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// A referral event about to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReferralEvent {
+    /// Business key, unique.
+    pub key: String,
+    /// Whose events are sent one at a time and in order.
+    pub subject: String,
+    pub trigger: Trigger,
+    pub webhook_id: i64,
+    pub at: Timestamp,
+    pub invoice_id: Option<String>,
+    pub subscription_id: Option<String>,
+    pub price: Option<i64>,
+    pub currency: Option<String>,
+    /// The exact body that is sent, never rebuilt.
+    pub body: String,
+    pub created_at: Timestamp,
+}
+
+/// What later facts need of a referral event that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    pub subscription_id: Option<String>,
+}
+
+/// A referral event that its holder may send until the lease ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    pub id: i64,
+    /// Which claim of this referral event it is; goes back with the attempt.
+    pub lease: i64,
+    pub key: String,
+    pub body: String,
+    /// Tries so far that count towards giving up.
+    pub attempts: u32,
+    /// When the first try that counts was made, if any: the end of all retries counts from it.
+    pub first_attempt_at: Option<Timestamp>,
+}
+
+/// One try and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub event_id: i64,
+    /// The claim it was made under: see [`Claimed::lease`].
+    pub lease: i64,
+    pub started_at: Timestamp,
+    pub duration_ms: i64,
+    /// `delivered`, `retry`, `rejected` or `unsure`.
+    pub outcome: &'static str,
+    /// HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// Cello's message or the transport's problem.
+    pub message: String,
+    /// `apigw-requestid`, the only correlation id Cello returns.
+    pub request_id: Option<String>,
+    pub then: Then,
+    /// Whether the try counts towards giving up.
+    pub counts: bool,
+}
+
+/// Where a referral event goes after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    Delivered,
+    WaitUntil(Timestamp),
+    Unsure,
+    Dead,
+}
+
+/// The terms of the two equations.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Requests answered 200, duplicates included.
+    pub received: i64,
+    pub duplicate: i64,
+    pub undecided: i64,
+    pub held: i64,
+    pub ignored: i64,
+    pub unreadable: i64,
+    pub mapped: i64,
+    /// All referral events there are.
+    pub referral_events: i64,
+    pub waiting: i64,
+    pub sending: i64,
+    pub delivered: i64,
+    pub unsure: i64,
+    pub dead: i64,
+    pub discarded: i64,
+}
+
+impl Counts {
+    /// Whether both equations hold.
+    pub fn add_up(&self) -> bool {
+        self.received == self.duplicate + self.undecided + self.held + self.ignored + self.unreadable + self.mapped
+            && self.referral_events
+                == self.waiting + self.sending + self.delivered + self.unsure + self.dead + self.discarded
+    }
+}
+
+/// The work of the store's writer since it was opened. All but `queued` only ever grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriteStats {
+    /// Transactions that reached the disk. Those that share one count once.
+    pub flushes: u64,
+    /// Transactions that could not be begun or flushed; everything in them was refused.
+    pub failed_flushes: u64,
+    /// Pieces of work that were in the flushed ones: divided by `flushes`, the size of a batch.
+    pub jobs: u64,
+    /// Time spent in flushing alone.
+    pub flush_time: Duration,
+    /// Pieces of work that wait for their turn right now.
+    pub queued: u64,
+}

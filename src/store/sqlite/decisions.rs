@@ -1,0 +1,98 @@
+//! Decisions on facts, and the names by which people will ask for them.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::{DecisionRecord, DecisionState, HeldFact, StoreError};
+use super::values::{count, json, millis, millis_of, optional_time, size, time};
+
+/// Writes the decision on one fact, in place of an earlier one on the same fact.
+pub fn put(db: &Connection, decision: &DecisionRecord) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO decision (webhook_id, fact, fact_kind, at, customer, key, state, rule, reason, message,
+            warnings, topic, deadline, look_up_at, decided_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?
+    .execute(params![
+        decision.webhook_id,
+        count(decision.fact),
+        decision.fact_kind,
+        millis(decision.at),
+        decision.customer,
+        decision.key,
+        decision.state,
+        decision.rule,
+        decision.reason,
+        decision.message,
+        json(&decision.warnings)?,
+        decision.topic,
+        millis_of(decision.deadline),
+        millis_of(decision.look_up_at),
+        millis(decision.decided_at),
+    ])?;
+    let names = decision.mentions.iter().chain(&decision.customer).chain(&decision.key);
+    for name in names {
+        mention(db, decision.webhook_id, name)?;
+    }
+    Ok(())
+}
+
+/// Lets a webhook be found by `name`.
+pub fn mention(db: &Connection, webhook_id: i64, name: &str) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT OR IGNORE INTO mention (name, webhook_id) VALUES (?1, ?2)")?
+        .execute(params![name, webhook_id])?;
+    Ok(())
+}
+
+pub(super) const ON: &str = "SELECT state FROM decision WHERE key = ?1
+    ORDER BY decided_at DESC, webhook_id DESC, fact DESC LIMIT 1";
+
+/// The newest decision on a fact with this key.
+pub fn on(db: &Connection, key: &str) -> Result<Option<DecisionState>, StoreError> {
+    let state = db.prepare_cached(ON)?.query_row([key], |row| row.get(0)).optional()?;
+    Ok(state)
+}
+
+/// The decisions on all facts of a webhook.
+pub fn states(db: &Connection, webhook: i64) -> Result<Vec<DecisionState>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT state FROM decision WHERE webhook_id = ?1 ORDER BY fact")?;
+    let states = statement.query_map([webhook], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(states)
+}
+
+/// Has a held fact looked after at `at`.
+pub fn look_up_at(db: &Connection, held: &HeldFact, at: Timestamp) -> Result<(), StoreError> {
+    let held_until = "UPDATE decision SET look_up_at = ?3, deadline = max(coalesce(deadline, ?3), ?3)
+        WHERE webhook_id = ?1 AND fact = ?2 AND state = 'hold'";
+    db.prepare_cached(held_until)?.execute(params![held.webhook_id, count(held.fact), millis(at)])?;
+    Ok(())
+}
+
+pub(super) const WAITING_FOR: &str = "SELECT webhook_id, fact, at, topic,
+        CASE WHEN state = 'hold' THEN deadline END AS deadline FROM decision
+    WHERE topic = ?1 AND state <> 'send' ORDER BY at, webhook_id, fact";
+
+pub fn waiting_for(db: &Connection, topic: &str) -> Result<Vec<HeldFact>, StoreError> {
+    let mut statement = db.prepare_cached(WAITING_FOR)?;
+    let facts = statement.query_map([topic], held_of)?.collect::<Result<_, _>>()?;
+    Ok(facts)
+}
+
+pub(super) const DUE_HOLDS: &str = "SELECT webhook_id, fact, at, coalesce(topic, '') AS topic, deadline FROM decision
+    WHERE state = 'hold' AND wake_at <= ?1 ORDER BY wake_at, webhook_id, fact LIMIT ?2";
+
+pub fn due_holds(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
+    let mut statement = db.prepare_cached(DUE_HOLDS)?;
+    let facts = statement.query_map(params![millis(now), count(limit)], held_of)?.collect::<Result<_, _>>()?;
+    Ok(facts)
+}
+
+fn held_of(row: &Row<'_>) -> rusqlite::Result<HeldFact> {
+    Ok(HeldFact {
+        webhook_id: row.get("webhook_id")?,
+        fact: size(row, "fact")?,
+        at: time(row, "at")?,
+        topic: row.get("topic")?,
+        deadline: optional_time(row, "deadline")?,
+    })
+}

@@ -1,0 +1,220 @@
+//! Finding, locking and opening the file, with a clear word where that fails.
+//!
+//! It never creates a folder, never touches a database that is another program's or a newer version's, and never
+//! starts on settings that would lose what was answered.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::super::StoreError;
+use super::migrations;
+
+/// Marks the file as this program's, in its header.
+const APPLICATION_ID: i64 = 0x4365_6c6f;
+/// How long a write waits for one of another process, such as `events retry`.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Where the store is.
+pub enum Place {
+    Memory,
+    File(PathBuf),
+}
+
+impl Place {
+    /// Understands `sqlite:PATH`, `sqlite://PATH` and `sqlite::memory:`.
+    pub fn parse(database_url: &str) -> Result<Self, StoreError> {
+        // The address is not repeated in the message: one of another kind may hold a password.
+        let wrong =
+            |problem: &str| StoreError::Open { path: "the configured `database_url`".into(), problem: problem.into() };
+        let rest = database_url.strip_prefix("sqlite:").ok_or_else(|| wrong("it does not begin with `sqlite:`"))?;
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        match path {
+            ":memory:" => Ok(Self::Memory),
+            "" => Err(wrong("it names no file; write `sqlite:relay.db`, for example")),
+            path if path.contains('?') => Err(wrong("it has parameters after `?`, and there are none; leave them out")),
+            path => Ok(Self::File(path.into())),
+        }
+    }
+}
+
+/// A file that is there, and locked when this process is to be the only one that serves.
+pub struct Opened {
+    pub path: PathBuf,
+    pub lock: Option<File>,
+}
+
+/// Makes sure that the file is there and may be used. Only the serving process creates it: a command that is run in
+/// the wrong folder should say so rather than find nothing.
+pub fn claim(path: &Path, exclusive: bool) -> Result<Opened, StoreError> {
+    let refuse = |problem: String| StoreError::Open { path: path.display().to_string(), problem };
+    if path.is_dir() {
+        return Err(refuse("it is a folder; name a file in it".into()));
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(refuse(format!("there is no folder {}; create it, or choose another", folder.display())));
+    }
+    let is_new = !path.exists();
+    if is_new && !exclusive {
+        return Err(refuse("there is no such file; `cello-relay serve` creates it. Is `database_url` right?".into()));
+    }
+    touch(path, exclusive).map_err(|error| {
+        refuse(format!("{error}; let the user that runs cello-relay read and write the file and its folder"))
+    })?;
+    if is_new {
+        flush_folder(folder).map_err(|error| refuse(format!("its folder cannot be flushed to disk: {error}")))?;
+    }
+    // Two names of one file must meet at one lock.
+    let path = path.canonicalize().map_err(|error| refuse(error.to_string()))?;
+    let lock = if exclusive { Some(lock(&path)?) } else { None };
+    Ok(Opened { path, lock })
+}
+
+/// Takes the lock that says: this process serves from the file. It ends with the process, however that ends.
+pub fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let refuse = |error: io::Error| StoreError::Open {
+        path: name.display().to_string(),
+        problem: format!("{error}; let the user that runs cello-relay write in this folder"),
+    };
+    let file = touch(&name, true).map_err(refuse)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(refuse(error)),
+    }
+}
+
+/// The connection that writes, on tables of the version this program knows.
+pub fn writing(opened: &Opened) -> Result<Connection, StoreError> {
+    let path = &opened.path;
+    let db = connect(path)?;
+    refuse_foreign(&db, path)?;
+    let mode: String = db
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(|error| problem(path, error))?;
+    if mode != "wal" {
+        return Err(StoreError::Open {
+            path: path.display().to_string(),
+            problem: format!("its disk does not support write-ahead logging (SQLite chose {mode}); use a local disk"),
+        });
+    }
+    set_up(&db).map_err(|error| problem(path, error))?;
+    let synchronous: i64 =
+        db.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(|error| problem(path, error))?;
+    if synchronous != 2 {
+        return Err(StoreError::Open {
+            path: path.display().to_string(),
+            problem: "SQLite does not flush to disk as it must (synchronous is not FULL)".into(),
+        });
+    }
+    // A command of a newer version must not change the tables under an older process that serves.
+    let version = migrations::found(&db).map_err(|error| problem(path, error))?;
+    let _lock = match opened.lock {
+        None if 0 < version && version < migrations::known() => Some(lock(path)?),
+        _ => None,
+    };
+    migrations::run(&db)?;
+    Ok(db)
+}
+
+/// The connection that reads and cannot write.
+pub fn reading(path: &Path) -> Result<Connection, StoreError> {
+    let db = connect(path)?;
+    db.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA query_only = ON")
+        .map_err(|error| problem(path, error))?;
+    Ok(db)
+}
+
+/// A store that ends with the process.
+pub fn in_memory() -> Result<Connection, StoreError> {
+    let db = Connection::open_in_memory()?;
+    set_up(&db)?;
+    migrations::run(&db)?;
+    Ok(db)
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    // Without CREATE and URI: the file is there, and its name is a name and not an address.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(|error| problem(path, error))?;
+    db.busy_timeout(BUSY).map_err(|error| problem(path, error))?;
+    db.set_prepared_statement_cache_capacity(128);
+    Ok(db)
+}
+
+fn set_up(db: &Connection) -> rusqlite::Result<()> {
+    db.set_prepared_statement_cache_capacity(128);
+    // FULL flushes at every commit; fullfsync makes that true on macOS. Checkpoints every 4096 pages (16 MiB), so that
+    // the second flush they cost is rare; what a burst left of the log beyond 64 MiB is given back.
+    db.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON;
+         PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 4096;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -16384;
+         PRAGMA temp_store = MEMORY;",
+    )
+}
+
+/// Refuses a file that is not this program's, before anything in it is changed.
+fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), StoreError> {
+    let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (owner, found) = number("application_id")
+        .and_then(|owner| Ok((owner, number("user_version")?)))
+        .map_err(|e| problem(path, e))?;
+    let tables: i64 = db
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| problem(path, error))?;
+    if owner == APPLICATION_ID && found > migrations::known() {
+        return Err(StoreError::TooNew { found, known: migrations::known() });
+    }
+    if owner == APPLICATION_ID {
+        return Ok(());
+    }
+    if owner != 0 || found != 0 || tables != 0 {
+        return Err(StoreError::Open {
+            path: path.display().to_string(),
+            problem: "it is a database of another program; choose another file".into(),
+        });
+    }
+    db.pragma_update(None, "application_id", APPLICATION_ID).map_err(|error| problem(path, error))
+}
+
+fn problem(path: &Path, error: rusqlite::Error) -> StoreError {
+    let problem = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => "it is not a database; choose another file".into(),
+        Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged ({error}); restore a backup"),
+        Some(ErrorCode::DatabaseBusy) => "another process is writing to it and does not end; stop that first".into(),
+        _ => error.to_string(),
+    };
+    StoreError::Open { path: path.display().to_string(), problem }
+}
+
+/// Opens for reading and writing, which tells of missing rights; a new file is for its owner only.
+fn touch(path: &Path, create: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(create).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A new file survives a power cut only when its folder was flushed, too.
+fn flush_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}

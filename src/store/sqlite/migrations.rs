@@ -1,0 +1,45 @@
+//! The steps by which the tables came to be what they are, oldest first.
+//!
+//! A step that was released is never changed: what follows is a new one at the end. Each runs in a transaction of its
+//! own with the version it leads to, so a file is never between two versions.
+
+use rusqlite::Connection;
+
+use super::super::StoreError;
+
+/// Step `n` leads from version `n` to `n + 1`.
+const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+
+/// The version this program reads and writes.
+pub fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+pub fn found(db: &Connection) -> rusqlite::Result<i64> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings the tables to the version this program knows.
+pub fn run(db: &Connection) -> Result<(), StoreError> {
+    while found(db)? != known() {
+        db.execute_batch("BEGIN IMMEDIATE")?;
+        // Asked within the transaction: another process may have done the step meanwhile.
+        let step = step(db);
+        db.execute_batch(if matches!(step, Ok(true)) { "COMMIT" } else { "ROLLBACK" })?;
+        step?;
+    }
+    Ok(())
+}
+
+fn step(db: &Connection) -> Result<bool, StoreError> {
+    let found = found(db)?;
+    if found > known() {
+        return Err(StoreError::TooNew { found, known: known() });
+    }
+    let Some(sql) = usize::try_from(found).ok().and_then(|found| STEPS.get(found)) else {
+        return Ok(false);
+    };
+    db.execute_batch(sql)?;
+    db.pragma_update(None, "user_version", found + 1)?;
+    Ok(true)
+}

@@ -1,0 +1,162 @@
+//! The store in one SQLite file, or in memory.
+//!
+//! One thread writes and shares its flushes among all who wait; another reads, so that a long look at the history
+//! never delays a webhook. SQL of this dialect stands in this folder and nowhere else.
+
+mod decisions;
+mod directory;
+mod file;
+mod history;
+mod job;
+mod ledger;
+mod migrations;
+#[cfg(test)]
+mod plans;
+mod queue;
+mod reader;
+mod values;
+mod webhooks;
+mod writer;
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{
+    Attempt, Claimed, Counts, EventFilter, EventRow, HeldFact, Life, NewWebhook, Receipt, Store, StoreError, Webhook,
+    Work, WriteStats,
+};
+use file::Place;
+use reader::Reader;
+use writer::Writer;
+
+/// An open store. Dropping it finishes what is queued, and closes the file; that may take as long as a flush.
+pub struct Sqlite {
+    // In the order in which they must end: the last connection tidies up, and the lock outlasts both.
+    /// `None` in memory, where there is one connection only.
+    reader: Option<Reader>,
+    writer: Writer,
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens `sqlite:PATH`, `sqlite://PATH` or `sqlite::memory:`.
+    ///
+    /// `exclusive` is for the process that serves: it creates the file where there is none, and refuses when another
+    /// one serves from it. Commands beside it open with `false` and share the file safely.
+    pub fn open(database_url: &str, exclusive: bool) -> Result<Self, StoreError> {
+        let path = match Place::parse(database_url)? {
+            Place::Memory => return Self::in_memory(),
+            Place::File(path) => path,
+        };
+        let opened = file::claim(&path, exclusive)?;
+        let writer = start(Writer::start(file::writing(&opened)?))?;
+        let reader = start(Reader::start(file::reading(&opened.path)?))?;
+        Ok(Self { reader: Some(reader), writer, _lock: opened.lock })
+    }
+
+    /// The file that `database_url` names, whether or not it is there; `None` in memory.
+    pub fn file(database_url: &str) -> Result<Option<PathBuf>, StoreError> {
+        Ok(match Place::parse(database_url)? {
+            Place::Memory => None,
+            Place::File(path) => Some(path),
+        })
+    }
+
+    /// A store that ends with this handle: for tests and throw-away relays.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Ok(Self { reader: None, writer: start(Writer::start(file::in_memory()?))?, _lock: None })
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        match &self.reader {
+            Some(reader) => reader.run(work).await,
+            None => self.writer.run(work).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
+        self.writer.run_or_refuse(move |db| webhooks::receive(db, &webhook)).await
+    }
+
+    async fn undecided(&self, limit: usize) -> Result<Vec<Webhook>, StoreError> {
+        self.read(move |db| webhooks::undecided(db, limit)).await
+    }
+
+    async fn transact(&self, work: Work<()>) -> Result<(), StoreError> {
+        self.writer.run(move |db| work(&mut ledger::Books(db))).await
+    }
+
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.writer.run(move |db| queue::claim(db, now, lease_until, limit)).await
+    }
+
+    async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
+        self.writer.run(move |db| queue::record(db, &attempt)).await
+    }
+
+    async fn give_back(&self, ids: Vec<i64>) -> Result<(), StoreError> {
+        self.writer.run(move |db| queue::give_back(db, &ids)).await
+    }
+
+    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
+        self.writer.run(move |db| queue::recover(db, now, hold_unsure)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(queue::next_due).await
+    }
+
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
+        self.read(move |db| decisions::due_holds(db, now, limit)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.read(history::counts).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.writer
+            .run(|db| {
+                db.prepare_cached("UPDATE probe SET writes = writes + 1")?.execute([])?;
+                Ok(())
+            })
+            .await?;
+        self.read(|db| Ok(db.query_row("SELECT writes FROM probe", [], |_| Ok(()))?)).await
+    }
+
+    fn stats(&self) -> WriteStats {
+        self.writer.stats()
+    }
+
+    async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        self.read(move |db| history::list(db, &filter)).await
+    }
+
+    async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |db| history::life(db, &id)).await
+    }
+
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| queue::retry(db, &ids, now)).await
+    }
+
+    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| queue::discard(db, &ids, &by, &reason, now)).await
+    }
+}
+
+fn start<T>(thread: std::io::Result<T>) -> Result<T, StoreError> {
+    thread.map_err(|error| StoreError::Unavailable(format!("no thread can be started: {error}")))
+}

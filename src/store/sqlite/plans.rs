@@ -1,0 +1,67 @@
+//! How SQLite goes about the questions that are asked often: none may read a whole table or sort what it found, for
+//! then a relay with a long history or a long queue becomes slow.
+
+use rusqlite::Connection;
+
+use super::{decisions, file, history, queue, webhooks};
+
+#[test]
+fn questions_that_are_asked_often_go_through_an_index_in_order() {
+    let db = file::in_memory().unwrap();
+    for sql in [
+        webhooks::UNDECIDED,
+        decisions::ON,
+        decisions::WAITING_FOR,
+        decisions::DUE_HOLDS,
+        queue::DUE,
+        queue::NEXT_DUE,
+        queue::LOST,
+        queue::FRONT,
+        queue::FIRST_WAITING,
+        history::LIST_BY_WEBHOOK_STATE,
+        history::LIST_BY_EVENT_STATE,
+    ] {
+        let plan = plan(&db, sql);
+        assert!(!plan.contains("TEMP B-TREE"), "sorts: {sql}\n{plan}");
+        for line in plan.lines().filter(|line| line.contains("SCAN")) {
+            assert!(line.contains("USING"), "reads a whole table: {sql}\n{plan}");
+        }
+    }
+}
+
+#[test]
+fn claiming_and_what_follows_use_the_indexes_made_for_them() {
+    let db = file::in_memory().unwrap();
+    for (sql, index) in [
+        (queue::DUE, "referral_event_due"),
+        (queue::NEXT_DUE, "referral_event_due"),
+        (queue::FRONT, "referral_event_front"),
+        (queue::FIRST_WAITING, "referral_event_next"),
+        (decisions::DUE_HOLDS, "decision_to_wake"),
+        (decisions::WAITING_FOR, "decision_by_topic"),
+    ] {
+        let plan = plan(&db, sql);
+        assert!(plan.contains(index), "{sql}\n{plan}");
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_and_not_searched_for() {
+    let db = file::in_memory().unwrap();
+    let plan = plan(&db, history::NAMED);
+    assert!(!plan.contains("SCAN"), "{plan}");
+}
+
+fn plan(db: &Connection, sql: &str) -> String {
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    for parameter in 1..=statement.parameter_count() {
+        statement.raw_bind_parameter(parameter, 1).unwrap();
+    }
+    let mut rows = statement.raw_query();
+    let mut plan = String::new();
+    while let Some(row) = rows.next().unwrap() {
+        plan.push_str(&row.get::<_, String>("detail").unwrap());
+        plan.push('\n');
+    }
+    plan
+}

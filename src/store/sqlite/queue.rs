@@ -1,0 +1,247 @@
+//! Referral events on their way to Cello: adding, claiming, recording what came of it.
+//!
+//! Within a subject one event is in front: the one that is being sent, else the first that waits. Only what is in
+//! front can be claimed, so neither a subject with a hundred thousand events nor many that wait behind a late one cost
+//! anything. Whoever ends or begins the waiting of an event says so to [`set_front`].
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
+use super::decisions::mention;
+use super::values::{count, millis, optional_time, time};
+
+/// Adds an event at the end of its subject's line. `false` when one with its key is there.
+pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError> {
+    let added = db
+        .prepare_cached(
+            "INSERT INTO referral_event (key, subject, trigger, webhook_id, at, invoice_id, subscription_id, price, currency,
+                created_at, due_at, body, front)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11,
+                NOT EXISTS (SELECT 1 FROM referral_event WHERE subject = ?2 AND front = 1))
+             ON CONFLICT (key) DO NOTHING",
+        )?
+        .execute(params![
+            event.key,
+            event.subject,
+            event.trigger.as_str(),
+            event.webhook_id,
+            millis(event.at),
+            event.invoice_id,
+            event.subscription_id,
+            event.price,
+            event.currency,
+            millis(event.created_at),
+            event.body,
+        ])?;
+    if added == 0 {
+        return Ok(false);
+    }
+    for name in [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref()].into_iter().flatten() {
+        mention(db, event.webhook_id, name)?;
+    }
+    Ok(true)
+}
+
+pub fn reported(db: &Connection, key: &str) -> Result<Option<Reported>, StoreError> {
+    let reported = db
+        .prepare_cached("SELECT subscription_id FROM referral_event WHERE key = ?1")?
+        .query_row([key], |row| Ok(Reported { subscription_id: row.get(0)? }))
+        .optional()?;
+    Ok(reported)
+}
+
+// Named, because SQLite, knowing nothing of how many there are, would rather look through all that wait.
+pub(super) const DUE: &str = "SELECT id, lease + 1 AS lease, key, body, attempts, first_attempt_at
+    FROM referral_event INDEXED BY referral_event_due
+    WHERE front = 1 AND state = 'waiting' AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2";
+
+pub fn claim(
+    db: &Connection,
+    now: Timestamp,
+    lease_until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Claimed>, StoreError> {
+    let claimed = db
+        .prepare_cached(DUE)?
+        .query_map(params![millis(now), count(limit)], |row| {
+            Ok(Claimed {
+                id: row.get("id")?,
+                lease: row.get("lease")?,
+                key: row.get("key")?,
+                body: row.get("body")?,
+                attempts: row.get("attempts")?,
+                first_attempt_at: optional_time(row, "first_attempt_at")?,
+            })
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut take = db.prepare_cached(
+        "UPDATE referral_event SET state = 'sending', lease = ?2, claimed_at = ?3, lease_until = ?4 WHERE id = ?1",
+    )?;
+    for event in &claimed {
+        take.execute(params![event.id, event.lease, millis(now), millis(lease_until)])?;
+    }
+    Ok(claimed)
+}
+
+/// Keeps the attempt and moves the event, if it is still this sender's to move; a delivery always counts.
+pub fn record(db: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
+    let (state, lease): (EventState, i64) = db
+        .prepare_cached("SELECT state, lease FROM referral_event WHERE id = ?1")?
+        .query_row([attempt.event_id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or_else(|| StoreError::Damaged(format!("there is no referral event {}", attempt.event_id)))?;
+    db.prepare_cached(
+        "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, status, message, request_id, counts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        attempt.event_id,
+        millis(attempt.started_at),
+        attempt.duration_ms,
+        attempt.outcome,
+        attempt.status,
+        attempt.message,
+        attempt.request_id,
+        attempt.counts,
+    ])?;
+    let is_ours = state == EventState::Sending && lease == attempt.lease;
+    let (then, due_at) = match attempt.then {
+        Then::Delivered if state != EventState::Delivered => (EventState::Delivered, None),
+        Then::WaitUntil(due_at) if is_ours => (EventState::Waiting, Some(due_at)),
+        Then::Unsure if is_ours => (EventState::Unsure, None),
+        Then::Dead if is_ours => (EventState::Dead, None),
+        _ => return Ok(()),
+    };
+    if attempt.counts {
+        db.prepare_cached(
+            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, ?2)
+             WHERE id = ?1",
+        )?
+        .execute(params![attempt.event_id, millis(attempt.started_at)])?;
+    }
+    move_to(db, attempt.event_id, then, due_at.map(millis))
+}
+
+/// Makes claimed events wait again, due as before.
+pub fn give_back(db: &Connection, ids: &[i64]) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached("SELECT due_at FROM referral_event WHERE id = ?1 AND state = 'sending'")?;
+    for id in ids {
+        let due_at: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
+        if let Some(due_at) = due_at {
+            move_to(db, *id, EventState::Waiting, Some(due_at))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) const LOST: &str =
+    "SELECT id, due_at FROM referral_event WHERE state = 'sending' AND lease_until <= ?1 ORDER BY id";
+
+/// Takes events from senders that died.
+pub fn recover(db: &Connection, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
+    let lost: Vec<(i64, i64)> = db
+        .prepare_cached(LOST)?
+        .query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, due_at) in &lost {
+        db.prepare_cached(
+            "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
+             SELECT id, claimed_at, 0, 'unsure', ?2, 1 FROM referral_event WHERE id = ?1",
+        )?
+        .execute(params![id, "The sender stopped while it was sending; whether Cello has it is not known."])?;
+        db.prepare_cached(
+            "UPDATE referral_event SET attempts = attempts + 1,
+                first_attempt_at = coalesce(first_attempt_at, claimed_at) WHERE id = ?1",
+        )?
+        .execute([id])?;
+        if hold_unsure {
+            move_to(db, *id, EventState::Unsure, None)?;
+        } else {
+            move_to(db, *id, EventState::Waiting, Some(*due_at))?;
+        }
+    }
+    Ok(lost.len())
+}
+
+pub(super) const NEXT_DUE: &str = "SELECT due_at FROM referral_event INDEXED BY referral_event_due
+    WHERE front = 1 AND state = 'waiting' ORDER BY due_at, id LIMIT 1";
+
+pub fn next_due(db: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let next = db.prepare_cached(NEXT_DUE)?.query_row([], |row| time(row, "due_at")).optional()?;
+    Ok(next)
+}
+
+/// A fresh start for dead, unsure and waiting events; returns those it applied to.
+pub fn retry(db: &Connection, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let mut applied = Vec::new();
+    for id in ids {
+        let reset = db
+            .prepare_cached(
+                "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL
+                 WHERE id = ?1 AND state IN ('dead', 'unsure', 'waiting')",
+            )?
+            .execute([id])?;
+        if reset > 0 {
+            move_to(db, *id, EventState::Waiting, Some(millis(now)))?;
+            applied.push(*id);
+        }
+    }
+    Ok(applied)
+}
+
+/// Gives up on waiting, unsure and dead events; returns those it applied to.
+pub fn discard(db: &Connection, ids: &[i64], by: &str, reason: &str, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let mut applied = Vec::new();
+    for id in ids {
+        let given_up = db
+            .prepare_cached(
+                "UPDATE referral_event SET discarded_by = ?2, discard_reason = ?3, discarded_at = ?4
+                 WHERE id = ?1 AND state IN ('waiting', 'unsure', 'dead')",
+            )?
+            .execute(params![id, by, reason, millis(now)])?;
+        if given_up > 0 {
+            move_to(db, *id, EventState::Discarded, None)?;
+            applied.push(*id);
+        }
+    }
+    Ok(applied)
+}
+
+/// The one place where the state of an event changes, except claiming.
+fn move_to(db: &Connection, id: i64, state: EventState, due_at: Option<i64>) -> Result<(), StoreError> {
+    let subject: String = db
+        .prepare_cached(
+            "UPDATE referral_event SET state = ?2, due_at = ?3, lease_until = NULL,
+                front = CASE WHEN ?2 = 'waiting' THEN front ELSE 0 END WHERE id = ?1 RETURNING subject",
+        )?
+        .query_row(params![id, state, due_at], |row| row.get(0))?;
+    set_front(db, &subject)
+}
+
+pub(super) const FRONT: &str = "SELECT id, state FROM referral_event INDEXED BY referral_event_front
+    WHERE subject = ?1 AND front = 1";
+pub(super) const FIRST_WAITING: &str = "SELECT id FROM referral_event INDEXED BY referral_event_next
+    WHERE subject = ?1 AND state = 'waiting' ORDER BY id LIMIT 1";
+
+/// Lets the first of a subject's waiting events come to the front, unless one is being sent.
+fn set_front(db: &Connection, subject: &str) -> Result<(), StoreError> {
+    let front: Option<(i64, EventState)> =
+        db.prepare_cached(FRONT)?.query_row([subject], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    if matches!(front, Some((_, EventState::Sending))) {
+        return Ok(());
+    }
+    let first: Option<i64> = db.prepare_cached(FIRST_WAITING)?.query_row([subject], |row| row.get(0)).optional()?;
+    let front = front.map(|(id, _)| id);
+    if front == first {
+        return Ok(());
+    }
+    let mut set = db.prepare_cached("UPDATE referral_event SET front = ?2 WHERE id = ?1")?;
+    if let Some(front) = front {
+        set.execute(params![front, 0])?;
+    }
+    if let Some(first) = first {
+        set.execute(params![first, 1])?;
+    }
+    Ok(())
+}

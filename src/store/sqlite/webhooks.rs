@@ -1,0 +1,76 @@
+//! Webhooks: keeping them, finding what is undecided, settling them.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::{NewWebhook, Receipt, StoreError, Webhook, WebhookState};
+use super::values::{count, millis, scope, time};
+
+/// Keeps a webhook, or counts that it came again; the first body stays.
+pub fn receive(db: &Connection, webhook: &NewWebhook) -> Result<Receipt, StoreError> {
+    let (id, duplicates): (i64, i64) = db
+        .prepare_cached(
+            "INSERT INTO webhook (provider, account, event_id, kind, mode, at, received_at, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (event_id, account, provider) DO UPDATE SET duplicates = duplicates + 1
+             RETURNING id, duplicates",
+        )?
+        .query_row(
+            params![
+                webhook.scope.provider,
+                webhook.scope.account,
+                webhook.event_id,
+                webhook.kind,
+                webhook.mode,
+                millis(webhook.at),
+                millis(webhook.received_at),
+                count(webhook.body.len()),
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+    if duplicates > 0 {
+        return Ok(Receipt::Duplicate);
+    }
+    db.prepare_cached("INSERT INTO webhook_body (webhook_id, body) VALUES (?1, ?2)")?
+        .execute(params![id, webhook.body])?;
+    Ok(Receipt::Stored)
+}
+
+pub(super) const UNDECIDED: &str = "SELECT w.*, b.body FROM webhook w JOIN webhook_body b ON b.webhook_id = w.id
+    WHERE w.state = 'undecided' ORDER BY w.id LIMIT ?1";
+
+pub fn undecided(db: &Connection, limit: usize) -> Result<Vec<Webhook>, StoreError> {
+    let mut statement = db.prepare_cached(UNDECIDED)?;
+    let webhooks = statement.query_map([count(limit)], webhook_of)?.collect::<Result<_, _>>()?;
+    Ok(webhooks)
+}
+
+pub fn webhook(db: &Connection, id: i64) -> Result<Option<Webhook>, StoreError> {
+    let webhook = db
+        .prepare_cached("SELECT w.*, b.body FROM webhook w JOIN webhook_body b ON b.webhook_id = w.id WHERE w.id = ?1")?
+        .query_row([id], webhook_of)
+        .optional()?;
+    Ok(webhook)
+}
+
+pub fn settle(db: &Connection, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError> {
+    let changed = db
+        .prepare_cached("UPDATE webhook SET state = ?2, note = ?3 WHERE id = ?1")?
+        .execute(params![id, state, note])?;
+    if changed == 0 {
+        return Err(StoreError::Damaged(format!("there is no webhook {id}")));
+    }
+    Ok(())
+}
+
+fn webhook_of(row: &Row<'_>) -> rusqlite::Result<Webhook> {
+    Ok(Webhook {
+        id: row.get("id")?,
+        scope: scope(row)?,
+        event_id: row.get("event_id")?,
+        kind: row.get("kind")?,
+        mode: row.get("mode")?,
+        at: time(row, "at")?,
+        received_at: time(row, "received_at")?,
+        body: row.get("body")?,
+    })
+}

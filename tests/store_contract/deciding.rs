@@ -1,0 +1,290 @@
+//! What deciding writes and finds again.
+
+use cello_relay::facts::{KnownCustomer, KnownSubscription, Phase, Plan, Scope, Subscription};
+use cello_relay::interval::{Period, Unit};
+use cello_relay::money::Currency;
+use cello_relay::store::{DecisionRecord, DecisionState, Reported, StoreError, WebhookState};
+
+use crate::given::{AnyStore, at, decision, event, scope, stored, transact};
+
+contract! {
+    work_that_fails_leaves_nothing_and_others_go_on,
+    work_that_panics_leaves_nothing_and_the_store_goes_on,
+    work_sees_what_it_wrote_and_reads_see_it_afterwards,
+    the_directory_gives_back_what_it_was_given,
+    the_directory_keeps_accounts_apart,
+    a_pinned_code_stays,
+    a_decision_replaces_the_earlier_one_on_the_same_fact,
+    the_newest_decision_on_a_key_is_found,
+    a_held_fact_can_be_looked_after_before_its_deadline,
+    facts_that_wait_for_a_topic_come_in_the_order_they_happened,
+    holds_are_due_at_their_deadline_or_their_next_look_up,
+    a_business_key_makes_one_referral_event,
+    what_is_not_there_cannot_be_settled,
+}
+
+async fn work_that_fails_leaves_nothing_and_others_go_on(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    let failing = transact(&store, move |ledger| {
+        ledger.pin_code("user", "code")?;
+        ledger.settle_webhook(id, WebhookState::Ignored, None)?;
+        Err::<(), _>(StoreError::Damaged("on purpose".into()))
+    });
+    let working = transact(&store, |ledger| ledger.pin_code("other", "code"));
+    let (failed, worked) = tokio::join!(failing, working);
+
+    assert!(matches!(failed, Err(StoreError::Damaged(_))));
+    worked.unwrap();
+    let pinned = transact(&store, |ledger| Ok((ledger.pinned_code("user")?, ledger.pinned_code("other")?)));
+    assert_eq!(pinned.await.unwrap(), (None, Some("code".into())));
+    assert_eq!(store.undecided(9).await.unwrap().len(), 1);
+    assert!(store.counts().await.unwrap().add_up());
+}
+
+async fn work_that_panics_leaves_nothing_and_the_store_goes_on(store: AnyStore) {
+    let panicking = transact::<()>(&store, |ledger| {
+        ledger.pin_code("user", "code")?;
+        panic!("on purpose");
+    });
+    assert!(matches!(panicking.await, Err(StoreError::Panicked)));
+
+    let pinned = transact(&store, |ledger| ledger.pinned_code("user")).await.unwrap();
+    assert_eq!(pinned, None);
+    store.probe().await.unwrap();
+}
+
+async fn work_sees_what_it_wrote_and_reads_see_it_afterwards(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    let seen = transact(&store, move |ledger| {
+        ledger.add_referral_event(&event(id, "user", "key"))?;
+        ledger.reported("key")
+    });
+    assert_eq!(seen.await.unwrap(), Some(Reported { subscription_id: Some("sub_key".into()) }));
+    assert_eq!(store.next_due().await.unwrap(), Some(at(2)));
+}
+
+async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
+    let customer = KnownCustomer {
+        id: "cus_1".into(),
+        ucc: Some("aBcDeFgHiJk".into()),
+        user_id: Some("user".into()),
+        organization_id: Some("org".into()),
+        complete_version: Some(7),
+        completed_at: Some(at(7)),
+        email: Some("a@example.com".into()),
+        name: Some("A".into()),
+        created_at: Some(at(1)),
+        version: 9,
+        deleted: true,
+        reported: true,
+    };
+    let bare = KnownCustomer { id: "cus_2".into(), ..KnownCustomer::default() };
+    let subscription = KnownSubscription {
+        subscription: Subscription {
+            id: "sub_1".into(),
+            customer: Some("cus_1".into()),
+            phase: Phase::Trial,
+            amount: Some(0),
+            currency: Currency::parse("eur"),
+            plan: Plan {
+                period: Some(Period { unit: Unit::Month, count: 3 }),
+                price_id: Some("price_1".into()),
+                product_id: None,
+            },
+            seats: Some(2),
+            version: 11,
+        },
+        reported: Some("state".into()),
+    };
+    let (put, known) = ([customer.clone(), bare.clone()], subscription.clone());
+    transact(&store, move |ledger| {
+        for customer in &put {
+            ledger.put_customer(&scope(), customer)?;
+        }
+        ledger.put_subscription(&scope(), &known)?;
+        ledger.put_price(&scope(), &monthly())?;
+        ledger.put_price(&scope(), &Plan::default())?;
+        ledger.put_payment(&scope(), "pi_1", "in_1")?;
+        ledger.put_refunded(&scope(), "ch_1", 500, 700)?;
+        ledger.put_refunded(&scope(), "ch_1", 0, 500)?;
+        ledger.put_refunded(&scope(), "ch_1", 0, 500)
+    })
+    .await
+    .unwrap();
+
+    transact(&store, move |ledger| {
+        assert_eq!(ledger.customer(&scope(), "cus_1")?, Some(customer));
+        assert_eq!(ledger.customer(&scope(), "cus_2")?, Some(bare));
+        assert_eq!(ledger.customer(&scope(), "cus_3")?, None);
+        assert_eq!(ledger.subscription(&scope(), "sub_1")?, Some(subscription));
+        assert_eq!(ledger.price(&scope(), "price_month")?, Some(monthly()));
+        assert_eq!(ledger.price(&scope(), "price_2")?, None);
+        assert_eq!(ledger.invoice_of_payment(&scope(), "pi_1")?.as_deref(), Some("in_1"));
+        assert_eq!(ledger.invoice_of_payment(&scope(), "pi_2")?, None);
+        assert_eq!(ledger.refunded(&scope(), "ch_1")?, [(0, 500), (500, 700)]);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+fn monthly() -> Plan {
+    Plan {
+        period: Some(Period { unit: Unit::Month, count: 1 }),
+        price_id: Some("price_month".into()),
+        product_id: Some("prod_1".into()),
+    }
+}
+
+async fn the_directory_keeps_accounts_apart(store: AnyStore) {
+    transact(&store, |ledger| {
+        let other = Scope { account: "acct_1".into(), ..scope() };
+        let customer = KnownCustomer { id: "cus_1".into(), ..KnownCustomer::default() };
+        ledger.put_customer(&other, &customer)?;
+        ledger.put_payment(&other, "pi_1", "in_1")?;
+        assert_eq!(ledger.customer(&scope(), "cus_1")?, None);
+        assert_eq!(ledger.invoice_of_payment(&scope(), "pi_1")?, None);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn a_pinned_code_stays(store: AnyStore) {
+    let code = transact(&store, |ledger| {
+        ledger.pin_code("user", "first")?;
+        ledger.pin_code("user", "second")?;
+        ledger.pinned_code("user")
+    });
+    assert_eq!(code.await.unwrap().as_deref(), Some("first"));
+}
+
+async fn a_decision_replaces_the_earlier_one_on_the_same_fact(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    transact(&store, move |ledger| {
+        let held = DecisionRecord { topic: Some("customer:cus_1".into()), ..decision(id, DecisionState::Hold) };
+        ledger.put_decision(&held)?;
+        ledger.put_decision(&DecisionRecord { fact: 1, ..decision(id, DecisionState::Ignore) })?;
+        ledger.put_decision(&decision(id, DecisionState::Send))?;
+        assert_eq!(ledger.waiting_for("customer:cus_1")?, []);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let life = &store.life("evt_1").await.unwrap()[0];
+    let states: Vec<_> = life.decisions.iter().map(|decision| decision.decision).collect();
+    assert_eq!(states, [DecisionState::Send, DecisionState::Ignore]);
+}
+
+async fn the_newest_decision_on_a_key_is_found(store: AnyStore) {
+    let (first, second) = (stored(&store, "evt_1").await, stored(&store, "evt_2").await);
+    transact(&store, move |ledger| {
+        let keyed = |id, state, second| DecisionRecord {
+            key: Some("key".into()),
+            decided_at: at(second),
+            ..decision(id, state)
+        };
+        assert_eq!(ledger.decision_on("key")?, None);
+        ledger.put_decision(&keyed(second, DecisionState::Ignore, 10))?;
+        assert_eq!(ledger.decision_on("key")?, Some(DecisionState::Ignore));
+        ledger.put_decision(&keyed(first, DecisionState::Hold, 20))?;
+        assert_eq!(ledger.decision_on("key")?, Some(DecisionState::Hold));
+        assert_eq!(ledger.decision_states(second)?, [DecisionState::Ignore]);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn a_held_fact_can_be_looked_after_before_its_deadline(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    transact(&store, move |ledger| {
+        let held = DecisionRecord {
+            topic: Some("rules".into()),
+            deadline: Some(at(100)),
+            ..decision(id, DecisionState::Hold)
+        };
+        ledger.put_decision(&held)?;
+        for held in ledger.waiting_for("rules")? {
+            ledger.look_up_at(&held, at(7))?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert!(store.due_holds(at(6), 9).await.unwrap().is_empty());
+    assert_eq!(store.due_holds(at(7), 9).await.unwrap().len(), 1);
+}
+
+async fn facts_that_wait_for_a_topic_come_in_the_order_they_happened(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    let facts = transact(&store, move |ledger| {
+        for (fact, second, state) in
+            [(0, 30, DecisionState::Hold), (1, 10, DecisionState::Ignore), (2, 20, DecisionState::Hold)]
+        {
+            let record = DecisionRecord {
+                fact,
+                at: at(second),
+                topic: Some("customer:cus_1".into()),
+                deadline: Some(at(100)),
+                ..decision(id, state)
+            };
+            ledger.put_decision(&record)?;
+        }
+        let other = DecisionRecord { fact: 3, topic: Some("other".into()), ..decision(id, DecisionState::Hold) };
+        ledger.put_decision(&other)?;
+        ledger.waiting_for("customer:cus_1")
+    });
+    let facts: Vec<_> = facts.await.unwrap().into_iter().map(|held| (held.fact, held.at, held.deadline)).collect();
+    assert_eq!(facts, [(1, at(10), None), (2, at(20), Some(at(100))), (0, at(30), Some(at(100)))]);
+}
+
+async fn holds_are_due_at_their_deadline_or_their_next_look_up(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    transact(&store, move |ledger| {
+        let holds = [(Some(100), None), (Some(100), Some(20)), (None, Some(10)), (None, None)];
+        for (fact, (deadline, look_up_at)) in holds.into_iter().enumerate() {
+            let record = DecisionRecord {
+                fact,
+                topic: Some("customer:cus_1".into()),
+                deadline: deadline.map(at),
+                look_up_at: look_up_at.map(at),
+                ..decision(id, DecisionState::Hold)
+            };
+            ledger.put_decision(&record)?;
+        }
+        let late_code = DecisionRecord { fact: 9, deadline: Some(at(5)), ..decision(id, DecisionState::Ignore) };
+        ledger.put_decision(&late_code)
+    })
+    .await
+    .unwrap();
+    for (second, limit, expected) in
+        [(9, 9, vec![]), (10, 9, vec![2]), (20, 9, vec![2, 1]), (100, 9, vec![2, 1, 0]), (100, 2, vec![2, 1])]
+    {
+        let due: Vec<_> = store.due_holds(at(second), limit).await.unwrap().into_iter().map(|held| held.fact).collect();
+        assert_eq!(due, expected, "at {second}");
+    }
+}
+
+async fn a_business_key_makes_one_referral_event(store: AnyStore) {
+    let (first, second) = (stored(&store, "evt_1").await, stored(&store, "evt_2").await);
+    let added = transact(&store, move |ledger| {
+        assert_eq!(ledger.reported("key")?, None);
+        Ok((
+            ledger.add_referral_event(&event(first, "user", "key"))?,
+            ledger.add_referral_event(&event(second, "other", "key"))?,
+            ledger.reported("key")?.is_some(),
+        ))
+    });
+    assert_eq!(added.await.unwrap(), (true, false, true));
+    assert_eq!(store.counts().await.unwrap().referral_events, 1);
+    assert_eq!(store.life("evt_2").await.unwrap()[0].referral_events.len(), 0);
+}
+
+async fn what_is_not_there_cannot_be_settled(store: AnyStore) {
+    let settled = transact(&store, |ledger| ledger.settle_webhook(77, WebhookState::Ignored, None)).await;
+    assert!(matches!(settled, Err(StoreError::Damaged(_))), "{settled:?}");
+    let decided = transact(&store, |ledger| ledger.put_decision(&decision(77, DecisionState::Ignore))).await;
+    assert!(matches!(decided, Err(StoreError::Damaged(_))), "{decided:?}");
+    assert!(transact(&store, |ledger| Ok(ledger.webhook(77)?.is_none())).await.unwrap());
+}

@@ -1,0 +1,226 @@
+//! Referral events on their way out.
+
+use cello_relay::store::{EventState, LifeEvent, StoreError, Then};
+use jiff::Timestamp;
+
+use crate::given::{AnyStore, at, attempt, claim, keys, transact, try_one, waiting};
+
+contract! {
+    what_is_due_is_claimed_longest_due_first_and_once,
+    a_subjects_events_are_claimed_in_order_and_one_at_a_time,
+    a_subject_that_waits_does_not_block_others,
+    the_next_due_time_is_that_of_an_event_that_could_be_claimed,
+    tries_that_count_are_counted_from_the_first_one,
+    what_was_given_back_is_due_as_before,
+    an_event_whose_sender_died_is_unsure_or_waits_again,
+    at_the_start_everything_in_sending_is_taken_back,
+    a_record_after_a_lost_lease_changes_nothing_unless_it_delivered,
+    a_record_of_the_wrong_event_is_refused,
+    retry_gives_a_fresh_start_to_what_is_not_finished,
+    a_retried_event_goes_before_later_ones_but_not_beside_one_being_sent,
+    discard_ends_what_is_not_delivered_in_the_name_of_a_person,
+    a_dead_or_discarded_event_lets_the_next_one_go,
+}
+
+async fn the_event(store: &AnyStore, key: &str) -> LifeEvent {
+    let lives = store.life(key).await.unwrap();
+    lives.into_iter().flat_map(|life| life.referral_events).find(|event| event.key == key).unwrap()
+}
+
+async fn state(store: &AnyStore, key: &str) -> EventState {
+    the_event(store, key).await.state
+}
+
+async fn what_is_due_is_claimed_longest_due_first_and_once(store: AnyStore) {
+    waiting(&store, &["a/1", "b/1", "c/1"]).await;
+    assert_eq!(keys(&claim(&store, 1).await), [""; 0], "none is due yet");
+
+    // `a` has failed and is due again later than the others.
+    let first = store.claim(at(2), at(62), 1).await.unwrap();
+    assert_eq!(keys(&first), ["a/1"]);
+    assert_eq!(first[0].body, r#"{"key":"a/1"}"#);
+    store.record(attempt(&first[0], 2, Then::WaitUntil(at(5)))).await.unwrap();
+
+    assert_eq!(keys(&store.claim(at(5), at(65), 2).await.unwrap()), ["b/1", "c/1"]);
+    assert_eq!(keys(&claim(&store, 5).await), ["a/1"]);
+    assert_eq!(keys(&claim(&store, 5).await), [""; 0]);
+}
+
+async fn a_subjects_events_are_claimed_in_order_and_one_at_a_time(store: AnyStore) {
+    waiting(&store, &["a/signup", "a/purchase", "b/signup", "a/refund"]).await;
+    let first = claim(&store, 2).await;
+    assert_eq!(keys(&first), ["a/signup", "b/signup"]);
+    assert_eq!(keys(&claim(&store, 3).await), [""; 0], "the first is being sent");
+
+    store.record(attempt(&first[0], 3, Then::WaitUntil(at(30)))).await.unwrap();
+    assert_eq!(keys(&claim(&store, 29).await), [""; 0], "the first is to be sent again");
+
+    assert_eq!(try_one(&store, 30, Then::Delivered).await.key, "a/signup");
+    assert_eq!(try_one(&store, 31, Then::Delivered).await.key, "a/purchase");
+    assert_eq!(try_one(&store, 32, Then::Delivered).await.key, "a/refund");
+}
+
+async fn a_subject_that_waits_does_not_block_others(store: AnyStore) {
+    let names: Vec<String> = (0..500).map(|n| format!("blocked{}/{n}", n % 50)).collect();
+    waiting(&store, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for event in claim(&store, 2).await {
+        store.record(attempt(&event, 2, Then::WaitUntil(at(1000)))).await.unwrap();
+    }
+    waiting(&store, &["free/1"]).await;
+    assert_eq!(keys(&claim(&store, 3).await), ["free/1"]);
+}
+
+async fn the_next_due_time_is_that_of_an_event_that_could_be_claimed(store: AnyStore) {
+    assert_eq!(store.next_due().await.unwrap(), None);
+    waiting(&store, &["a/1", "a/2"]).await;
+    assert_eq!(store.next_due().await.unwrap(), Some(at(2)));
+
+    let first = claim(&store, 2).await;
+    assert_eq!(store.next_due().await.unwrap(), None, "the second cannot go before the first");
+    store.record(attempt(&first[0], 2, Then::WaitUntil(at(9)))).await.unwrap();
+    assert_eq!(store.next_due().await.unwrap(), Some(at(9)));
+}
+
+async fn tries_that_count_are_counted_from_the_first_one(store: AnyStore) {
+    waiting(&store, &["a/1"]).await;
+    let event = claim(&store, 2).await.remove(0);
+    assert_eq!((event.attempts, event.first_attempt_at), (0, None));
+    let paused = cello_relay::store::Attempt { counts: false, ..attempt(&event, 2, Then::WaitUntil(at(3))) };
+    store.record(paused).await.unwrap();
+
+    let event = try_one(&store, 3, Then::WaitUntil(at(4))).await;
+    assert_eq!((event.attempts, event.first_attempt_at), (0, None));
+    let event = try_one(&store, 4, Then::WaitUntil(at(5))).await;
+    assert_eq!((event.attempts, event.first_attempt_at), (1, Some(at(3))));
+    let event = try_one(&store, 5, Then::Dead).await;
+    assert_eq!((event.attempts, event.first_attempt_at), (2, Some(at(3))));
+
+    let event = the_event(&store, "a/1").await;
+    assert_eq!((event.state, event.due_at, event.attempts.len()), (EventState::Dead, None, 4));
+    assert_eq!((event.attempts[0].at, event.attempts[0].status), (at(2), Some(200)));
+}
+
+async fn what_was_given_back_is_due_as_before(store: AnyStore) {
+    waiting(&store, &["a/1", "b/1"]).await;
+    let claimed = claim(&store, 2).await;
+    store.record(attempt(&claimed[1], 2, Then::Delivered)).await.unwrap();
+    store.give_back(claimed.iter().map(|event| event.id).chain([99]).collect()).await.unwrap();
+
+    assert_eq!(store.next_due().await.unwrap(), Some(at(2)));
+    assert_eq!(state(&store, "b/1").await, EventState::Delivered);
+    let again = claim(&store, 2).await;
+    assert_eq!(keys(&again), ["a/1"]);
+    assert_eq!(again[0].attempts, 0);
+}
+
+async fn an_event_whose_sender_died_is_unsure_or_waits_again(store: AnyStore) {
+    waiting(&store, &["a/1", "a/2"]).await;
+    claim(&store, 2).await;
+    assert_eq!(store.recover(at(61), false).await.unwrap(), 0, "the lease still runs");
+    assert_eq!(store.recover(at(62), false).await.unwrap(), 1);
+    let event = the_event(&store, "a/1").await;
+    assert_eq!((event.state, event.due_at), (EventState::Waiting, Some(at(2))));
+    assert_eq!((event.attempts.len(), event.attempts[0].outcome.as_str()), (1, "unsure"));
+
+    let again = claim(&store, 63).await;
+    assert_eq!(keys(&again), ["a/1"]);
+    assert_eq!((again[0].attempts, again[0].first_attempt_at), (1, Some(at(2))));
+    assert_eq!(store.recover(at(123), true).await.unwrap(), 1);
+    assert_eq!(state(&store, "a/1").await, EventState::Unsure);
+    assert_eq!(keys(&claim(&store, 124).await), ["a/2"], "what waits for a person does not hold up the others");
+}
+
+async fn at_the_start_everything_in_sending_is_taken_back(store: AnyStore) {
+    waiting(&store, &["a/1", "b/1"]).await;
+    claim(&store, 2).await;
+    assert_eq!(store.recover(Timestamp::MAX, false).await.unwrap(), 2);
+    assert_eq!(keys(&claim(&store, 2).await), ["a/1", "b/1"], "due as before");
+}
+
+async fn a_record_after_a_lost_lease_changes_nothing_unless_it_delivered(store: AnyStore) {
+    waiting(&store, &["a/1"]).await;
+    let late = claim(&store, 2).await.remove(0);
+    store.recover(at(100), false).await.unwrap();
+    store.record(attempt(&late, 3, Then::Dead)).await.unwrap();
+    assert_eq!(state(&store, "a/1").await, EventState::Waiting);
+
+    let present = claim(&store, 101).await.remove(0);
+    store.record(attempt(&late, 3, Then::WaitUntil(at(999)))).await.unwrap();
+    assert_eq!(state(&store, "a/1").await, EventState::Sending, "another sender has it");
+
+    store.record(attempt(&late, 3, Then::Delivered)).await.unwrap();
+    assert_eq!(state(&store, "a/1").await, EventState::Delivered);
+    store.record(attempt(&present, 101, Then::Dead)).await.unwrap();
+    assert_eq!(state(&store, "a/1").await, EventState::Delivered);
+    assert_eq!(the_event(&store, "a/1").await.attempts.len(), 5, "every attempt is kept");
+    assert!(store.counts().await.unwrap().add_up());
+}
+
+async fn a_record_of_the_wrong_event_is_refused(store: AnyStore) {
+    waiting(&store, &["a/1"]).await;
+    let event = claim(&store, 2).await.remove(0);
+    let wrong = cello_relay::store::Attempt { event_id: 77, ..attempt(&event, 2, Then::Delivered) };
+    assert!(matches!(store.record(wrong).await, Err(StoreError::Damaged(_))));
+}
+
+async fn retry_gives_a_fresh_start_to_what_is_not_finished(store: AnyStore) {
+    waiting(&store, &["dead/1", "unsure/1", "later/1", "delivered/1", "sending/1"]).await;
+    let claimed = claim(&store, 2).await;
+    for (event, then) in claimed.iter().zip([Then::Dead, Then::Unsure, Then::WaitUntil(at(999)), Then::Delivered]) {
+        store.record(attempt(event, 2, then)).await.unwrap();
+    }
+    let ids: Vec<i64> = claimed.iter().map(|event| event.id).collect();
+    let mut all = ids.clone();
+    all.push(99);
+
+    assert_eq!(store.retry(all, at(10)).await.unwrap(), ids[..3]);
+    let again = claim(&store, 10).await;
+    assert_eq!(keys(&again), ["dead/1", "unsure/1", "later/1"]);
+    assert!(again.iter().all(|event| event.attempts == 0 && event.first_attempt_at.is_none()));
+    assert!(store.counts().await.unwrap().add_up());
+}
+
+async fn a_retried_event_goes_before_later_ones_but_not_beside_one_being_sent(store: AnyStore) {
+    waiting(&store, &["a/1", "a/2", "a/3"]).await;
+    let dead = try_one(&store, 2, Then::Dead).await;
+    let second = claim(&store, 3).await;
+    assert_eq!(keys(&second), ["a/2"]);
+
+    store.retry(vec![dead.id], at(4)).await.unwrap();
+    assert_eq!(keys(&claim(&store, 4).await), [""; 0], "one of the subject is being sent");
+    store.record(attempt(&second[0], 5, Then::WaitUntil(at(6)))).await.unwrap();
+
+    for expected in ["a/1", "a/2", "a/3"] {
+        assert_eq!(try_one(&store, 7, Then::Delivered).await.key, expected);
+    }
+}
+
+async fn discard_ends_what_is_not_delivered_in_the_name_of_a_person(store: AnyStore) {
+    waiting(&store, &["dead/1", "unsure/1", "delivered/1", "sending/1"]).await;
+    let claimed = claim(&store, 2).await;
+    for (event, then) in claimed.iter().zip([Then::Dead, Then::Unsure, Then::Delivered]) {
+        store.record(attempt(event, 2, then)).await.unwrap();
+    }
+    waiting(&store, &["waiting/1"]).await;
+    let ids: Vec<i64> = claimed.iter().map(|event| event.id).chain([5, 99]).collect();
+
+    let applied = store.discard(ids.clone(), "ada".into(), "a test order".into(), at(9)).await.unwrap();
+    assert_eq!(applied, [ids[0], ids[1], 5]);
+    let event = the_event(&store, "waiting/1").await;
+    assert_eq!((event.state, event.due_at), (EventState::Discarded, None));
+    assert_eq!(event.discarded_by.as_deref(), Some("ada"));
+    assert_eq!(event.discard_reason.as_deref(), Some("a test order"));
+    assert_eq!(store.discard(ids.clone(), "bob".into(), "again".into(), at(9)).await.unwrap(), [0; 0]);
+    assert_eq!(store.retry(ids, at(9)).await.unwrap(), [0; 0], "discarded is final");
+    assert!(store.counts().await.unwrap().add_up());
+}
+
+async fn a_dead_or_discarded_event_lets_the_next_one_go(store: AnyStore) {
+    waiting(&store, &["a/1", "a/2", "a/3"]).await;
+    try_one(&store, 2, Then::Dead).await;
+    store.discard(vec![2], "ada".into(), "wrong".into(), at(3)).await.unwrap();
+    assert_eq!(keys(&claim(&store, 3).await), ["a/3"]);
+    let reported =
+        transact(&store, |ledger| Ok((ledger.reported("a/1")?.is_some(), ledger.reported("a/2")?.is_some()))).await;
+    assert_eq!(reported.unwrap(), (true, true), "and is still what Cello was or was not told");
+}

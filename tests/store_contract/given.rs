@@ -1,0 +1,180 @@
+//! What the sentences start from: stores, and things to put into them.
+
+use std::sync::Arc;
+
+use cello_relay::facts::Scope;
+use cello_relay::referral_event::Trigger;
+use cello_relay::store::{
+    Attempt, Claimed, DecisionRecord, DecisionState, Ledger, NewReferralEvent, NewWebhook, Receipt, Sqlite, Store,
+    StoreError, Then,
+};
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+pub type AnyStore = Arc<dyn Store>;
+
+/// Makes one test of each sentence for each kind of store.
+macro_rules! contract {
+    ($($sentence:ident),* $(,)?) => {
+        mod on_file {
+            $(#[tokio::test]
+            async fn $sentence() {
+                let (store, _folder) = crate::given::on_file();
+                super::$sentence(store).await;
+            })*
+        }
+
+        mod in_memory {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::$sentence(crate::given::in_memory()).await;
+            })*
+        }
+    };
+}
+
+pub fn on_file() -> (AnyStore, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&url(&folder), true).unwrap();
+    (Arc::new(store), folder)
+}
+
+pub fn in_memory() -> AnyStore {
+    Arc::new(Sqlite::in_memory().unwrap())
+}
+
+pub fn url(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("relay.db").display())
+}
+
+/// Seconds after some moment.
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + second).unwrap()
+}
+
+pub fn scope() -> Scope {
+    Scope { provider: "stripe".into(), account: String::new() }
+}
+
+pub fn webhook(event_id: &str) -> NewWebhook {
+    NewWebhook {
+        scope: scope(),
+        event_id: event_id.into(),
+        kind: "invoice.paid".into(),
+        mode: None,
+        at: at(0),
+        received_at: at(1),
+        body: format!(r#"{{"id":"{event_id}"}}"#).into_bytes(),
+    }
+}
+
+/// Stores a webhook and tells its number.
+pub async fn stored(store: &AnyStore, event_id: &str) -> i64 {
+    assert_eq!(store.receive(webhook(event_id)).await.unwrap(), Receipt::Stored);
+    let undecided = store.undecided(usize::MAX).await.unwrap();
+    undecided.iter().find(|webhook| webhook.event_id == event_id).unwrap().id
+}
+
+pub fn decision(webhook_id: i64, state: DecisionState) -> DecisionRecord {
+    DecisionRecord {
+        webhook_id,
+        fact: 0,
+        fact_kind: "invoice-paid".into(),
+        at: at(0),
+        customer: None,
+        key: None,
+        mentions: Vec::new(),
+        state,
+        rule: None,
+        reason: None,
+        message: "because".into(),
+        warnings: Vec::new(),
+        topic: None,
+        deadline: None,
+        look_up_at: None,
+        decided_at: at(2),
+    }
+}
+
+pub fn event(webhook_id: i64, subject: &str, key: &str) -> NewReferralEvent {
+    NewReferralEvent {
+        key: key.into(),
+        subject: subject.into(),
+        trigger: Trigger::InvoicePaid,
+        webhook_id,
+        at: at(0),
+        invoice_id: Some(format!("in_{key}")),
+        subscription_id: Some(format!("sub_{key}")),
+        price: Some(1900),
+        currency: Some("EUR".into()),
+        body: format!(r#"{{"key":"{key}"}}"#),
+        created_at: at(2),
+    }
+}
+
+/// Work in a transaction, with its result.
+pub async fn transact<T: Send + 'static>(
+    store: &AnyStore,
+    work: impl FnOnce(&mut dyn Ledger) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    store
+        .transact(Box::new(move |ledger| {
+            sender.send(work(ledger)?).unwrap();
+            Ok(())
+        }))
+        .await?;
+    Ok(receiver.recv().unwrap())
+}
+
+/// Adds referral events, named `subject/key`, in this order; all are due at second 2.
+pub async fn waiting(store: &AnyStore, names: &[&str]) {
+    let webhook = stored(store, &format!("evt_{}", names.join("+"))).await;
+    let events: Vec<_> = names.iter().map(|name| event(webhook, name.split('/').next().unwrap(), name)).collect();
+    transact(store, move |ledger| {
+        for event in &events {
+            assert!(ledger.add_referral_event(event)?);
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+pub async fn claim(store: &AnyStore, second: i64) -> Vec<Claimed> {
+    store.claim(at(second), at(second + 60), 100).await.unwrap()
+}
+
+pub fn keys(claimed: &[Claimed]) -> Vec<&str> {
+    claimed.iter().map(|event| event.key.as_str()).collect()
+}
+
+/// Claims at `second`, expecting one event, whose attempt ends like this.
+pub async fn try_one(store: &AnyStore, second: i64, then: Then) -> Claimed {
+    let claimed = claim(store, second).await;
+    assert_eq!(claimed.len(), 1, "{claimed:?}");
+    let event = claimed.into_iter().next().unwrap();
+    store.record(attempt(&event, second, then)).await.unwrap();
+    event
+}
+
+pub fn attempt(event: &Claimed, second: i64, then: Then) -> Attempt {
+    let outcome = match then {
+        Then::Delivered => "delivered",
+        Then::WaitUntil(_) => "retry",
+        Then::Unsure => "unsure",
+        Then::Dead => "rejected",
+    };
+    Attempt {
+        event_id: event.id,
+        lease: event.lease,
+        started_at: at(second),
+        duration_ms: 12,
+        outcome,
+        status: Some(200),
+        message: "as it went".into(),
+        request_id: None,
+        then,
+        counts: true,
+    }
+}

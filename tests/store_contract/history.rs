@@ -1,0 +1,194 @@
+//! What people ask.
+
+use cello_relay::decision::{Warning, WarningCode};
+use cello_relay::store::{
+    Counts, DecisionRecord, DecisionState, EventFilter, EventRow, EventState, Then, WebhookState,
+};
+
+use crate::given::{AnyStore, at, attempt, claim, decision, event, stored, transact, try_one, webhook};
+
+contract! {
+    both_equations_hold_after_every_step,
+    a_life_is_found_by_whatever_names_it,
+    a_life_tells_everything,
+    the_list_has_a_line_for_each_decision_newest_first,
+    the_list_is_filtered_by_either_kind_of_state_and_by_provider,
+}
+
+async fn both_equations_hold_after_every_step(store: AnyStore) {
+    let counted = async |expected: Counts| {
+        let counts = store.counts().await.unwrap();
+        assert!(counts.add_up(), "{counts:?}");
+        assert_eq!(counts, expected);
+    };
+    let mut expected = Counts::default();
+    counted(expected.clone()).await;
+
+    let ids = [stored(&store, "evt_1").await, stored(&store, "evt_2").await, stored(&store, "evt_3").await];
+    store.receive(webhook("evt_1")).await.unwrap();
+    expected = Counts { received: 4, duplicate: 1, undecided: 3, ..expected };
+    counted(expected.clone()).await;
+
+    transact(&store, move |ledger| ledger.settle_webhook(ids[0], WebhookState::Held, None)).await.unwrap();
+    transact(&store, move |ledger| ledger.settle_webhook(ids[1], WebhookState::Ignored, None)).await.unwrap();
+    transact(&store, move |ledger| ledger.settle_webhook(ids[2], WebhookState::Unreadable, None)).await.unwrap();
+    expected = Counts { undecided: 0, held: 1, ignored: 1, unreadable: 1, ..expected };
+    counted(expected.clone()).await;
+
+    transact(&store, move |ledger| {
+        for key in ["a", "b", "c", "a"] {
+            ledger.add_referral_event(&event(ids[0], key, key))?;
+        }
+        ledger.settle_webhook(ids[0], WebhookState::Mapped, None)
+    })
+    .await
+    .unwrap();
+    expected = Counts { held: 0, mapped: 1, referral_events: 3, waiting: 3, ..expected };
+    counted(expected.clone()).await;
+
+    let claimed = claim(&store, 2).await;
+    expected = Counts { waiting: 0, sending: 3, ..expected };
+    counted(expected.clone()).await;
+
+    store.record(attempt(&claimed[0], 2, Then::Delivered)).await.unwrap();
+    store.record(attempt(&claimed[1], 2, Then::Unsure)).await.unwrap();
+    store.record(attempt(&claimed[2], 2, Then::Dead)).await.unwrap();
+    expected = Counts { sending: 0, delivered: 1, unsure: 1, dead: 1, ..expected };
+    counted(expected.clone()).await;
+
+    store.retry(vec![claimed[1].id], at(3)).await.unwrap();
+    store.discard(vec![claimed[2].id], "ada".into(), "wrong".into(), at(3)).await.unwrap();
+    expected = Counts { unsure: 0, dead: 0, waiting: 1, discarded: 1, ..expected };
+    counted(expected.clone()).await;
+
+    claim(&store, 3).await;
+    store.recover(at(1000), true).await.unwrap();
+    expected = Counts { waiting: 0, unsure: 1, ..expected };
+    counted(expected).await;
+}
+
+async fn a_life_is_found_by_whatever_names_it(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    stored(&store, "evt_2").await;
+    transact(&store, move |ledger| {
+        ledger.put_decision(&DecisionRecord {
+            customer: Some("cus_1".into()),
+            key: Some("stripe:in_1".into()),
+            mentions: vec!["in_1".into(), "sub_1".into()],
+            ..decision(id, DecisionState::Send)
+        })?;
+        ledger.add_referral_event(&event(id, "user_1", "stripe:in_1"))
+    })
+    .await
+    .unwrap();
+    for name in ["evt_1", "cus_1", "stripe:in_1", "in_1", "sub_1", "user_1", "in_stripe:in_1", "1"] {
+        let lives = store.life(name).await.unwrap();
+        assert_eq!(lives.len(), 1, "{name}");
+        assert_eq!((lives[0].event_id.as_str(), lives[0].webhook_id), ("evt_1", id), "{name}");
+    }
+    for name in ["", "evt", "cus_2", "2", "%"] {
+        assert_eq!(store.life(name).await.unwrap().len(), 0, "{name}");
+    }
+}
+
+async fn a_life_tells_everything(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    store.receive(webhook("evt_1")).await.unwrap();
+    transact(&store, move |ledger| {
+        ledger.put_decision(&DecisionRecord {
+            rule: Some("purchase".into()),
+            warnings: vec![Warning::new(WarningCode::EmailMissing, "no address")],
+            topic: Some("topic".into()),
+            deadline: Some(at(50)),
+            ..decision(id, DecisionState::Send)
+        })?;
+        ledger.add_referral_event(&event(id, "user_1", "key"))?;
+        ledger.settle_webhook(id, WebhookState::Mapped, None)
+    })
+    .await
+    .unwrap();
+    try_one(&store, 2, Then::WaitUntil(at(7))).await;
+
+    let life = store.life("evt_1").await.unwrap().remove(0);
+    assert_eq!((life.duplicates, life.bytes, life.state), (1, 14, WebhookState::Mapped));
+    assert_eq!((life.happened_at, life.received_at), (at(0), at(1)));
+    let decided = &life.decisions[0];
+    assert_eq!((decided.fact.as_str(), decided.rule.as_deref()), ("invoice-paid", Some("purchase")));
+    assert_eq!(decided.warnings[0].code, "email_missing");
+    assert_eq!((decided.waits_for.as_deref(), decided.deadline), (Some("topic"), Some(at(50))));
+    let sent = &life.referral_events[0];
+    assert_eq!((sent.state, sent.due_at), (EventState::Waiting, Some(at(7))));
+    assert_eq!(sent.body, serde_json::json!({"key": "key"}));
+    assert_eq!((sent.attempts[0].outcome.as_str(), sent.attempts[0].message.as_str()), ("retry", "as it went"));
+}
+
+/// Three webhooks: one undecided, one ignored, one that made two referral events of which one is dead.
+async fn some_history(store: &AnyStore) {
+    stored(store, "evt_1").await;
+    let ignored = stored(store, "evt_2").await;
+    let mapped = stored(store, "evt_3").await;
+    transact(store, move |ledger| {
+        ledger.put_decision(&DecisionRecord {
+            key: Some("signup".into()),
+            reason: Some("already_reported".into()),
+            ..decision(ignored, DecisionState::Ignore)
+        })?;
+        ledger.settle_webhook(ignored, WebhookState::Ignored, None)?;
+        for (fact, key) in [(0, "purchase"), (1000, "signup")] {
+            let key = Some(key.to_owned());
+            ledger.put_decision(&DecisionRecord { fact, key, ..decision(mapped, DecisionState::Send) })?;
+        }
+        ledger.add_referral_event(&event(mapped, "user", "signup"))?;
+        ledger.add_referral_event(&event(mapped, "user", "purchase"))?;
+        ledger.settle_webhook(mapped, WebhookState::Mapped, None)
+    })
+    .await
+    .unwrap();
+    try_one(store, 2, Then::Dead).await;
+}
+
+fn lines(rows: &[EventRow]) -> Vec<String> {
+    rows.iter()
+        .map(|row| {
+            let event = row.referral_event.as_ref();
+            format!(
+                "{} {} {}",
+                row.event_id,
+                row.decision.map_or("-", DecisionState::as_str),
+                event.map_or("-".into(), |event| format!("{} {} {}", event.key, event.state.as_str(), event.attempts)),
+            )
+        })
+        .collect()
+}
+
+async fn the_list_has_a_line_for_each_decision_newest_first(store: AnyStore) {
+    some_history(&store).await;
+    let all = EventFilter { limit: 9, ..EventFilter::default() };
+    assert_eq!(
+        lines(&store.list(all.clone()).await.unwrap()),
+        ["evt_3 send purchase waiting 0", "evt_3 send signup dead 1", "evt_2 ignore -", "evt_1 - -"]
+    );
+    let row = &store.list(EventFilter { limit: 1, ..all }).await.unwrap()[0];
+    let event = row.referral_event.as_ref().unwrap();
+    assert_eq!(
+        (event.price, event.currency.as_deref(), event.trigger.as_str()),
+        (Some(1900), Some("EUR"), "invoice-paid")
+    );
+}
+
+async fn the_list_is_filtered_by_either_kind_of_state_and_by_provider(store: AnyStore) {
+    some_history(&store).await;
+    let expected: [(Option<&str>, Option<&str>, &[&str]); 7] = [
+        (Some("undecided"), None, &["evt_1 - -"]),
+        (Some("ignored"), None, &["evt_2 ignore -"]),
+        (Some("mapped"), Some("stripe"), &["evt_3 send purchase waiting 0", "evt_3 send signup dead 1"]),
+        (Some("dead"), None, &["evt_3 send signup dead 1"]),
+        (Some("waiting"), Some("stripe"), &["evt_3 send purchase waiting 0"]),
+        (Some("waiting"), Some("chargebee"), &[]),
+        (Some("lost"), None, &[]),
+    ];
+    for (state, provider, rows) in expected {
+        let filter = EventFilter { state: state.map(Into::into), provider: provider.map(Into::into), limit: 9 };
+        assert_eq!(lines(&store.list(filter).await.unwrap()), rows, "{state:?} {provider:?}");
+    }
+}

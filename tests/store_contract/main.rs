@@ -1,0 +1,13 @@
+//! What every store must keep, whatever it is built on: each sentence runs against each store there is.
+//!
+//! A new kind of store is one more function in `given.rs` and one more module in `contract!`. What only one kind can
+//! be asked stands in a file of its own.
+
+#[macro_use]
+mod given;
+
+mod deciding;
+mod delivering;
+mod history;
+mod receiving;
+mod sqlite_only;

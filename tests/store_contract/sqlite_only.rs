@@ -1,0 +1,185 @@
+//! What only a file can be asked: that it is there afterwards, and that the wrong one is refused.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use cello_relay::store::{Sqlite, Store, StoreError};
+
+use crate::given::{self, AnyStore, at, claim, keys, stored, transact, url, waiting, webhook};
+
+#[tokio::test]
+async fn what_was_answered_is_in_the_files_already() {
+    let (store, folder) = given::on_file();
+    store.receive(webhook("evt_1")).await.unwrap();
+
+    // As after a crash: the files as they are, while the store is still open.
+    let after = tempfile::tempdir().unwrap();
+    for name in ["relay.db", "relay.db-wal"] {
+        fs::copy(folder.path().join(name), after.path().join(name)).unwrap();
+    }
+    let found = Sqlite::open(&url(&after), true).unwrap().undecided(9).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].event_id, "evt_1");
+}
+
+#[tokio::test]
+async fn a_closed_store_leaves_one_file_and_opens_again_as_it_was() {
+    let (store, folder) = given::on_file();
+    waiting(&store, &["a/1"]).await;
+    drop(store);
+    assert!(!folder.path().join("relay.db-wal").exists());
+
+    let store: AnyStore = Arc::new(Sqlite::open(&url(&folder), true).unwrap());
+    assert_eq!(keys(&claim(&store, 2).await), ["a/1"]);
+}
+
+#[tokio::test]
+async fn what_is_queued_when_the_store_is_dropped_is_still_done() {
+    let (store, folder) = given::on_file();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let busy = store.transact(Box::new(move |_| {
+                begun.send(()).unwrap();
+                gate.recv().unwrap();
+                Ok(())
+            }));
+            tokio::join!(busy, store.receive(webhook("evt_1")))
+        }
+    });
+    has_begun.await.unwrap();
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    open.send(()).unwrap();
+    drop(store);
+    let found = Sqlite::open(&url(&folder), true).unwrap().undecided(9).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn only_one_process_serves_but_commands_share_the_file() {
+    let (serving, folder) = given::on_file();
+    assert!(matches!(Sqlite::open(&url(&folder), true), Err(StoreError::InUse { .. })));
+
+    let command: AnyStore = Arc::new(Sqlite::open(&url(&folder), false).unwrap());
+    stored(&serving, "evt_1").await;
+    assert_eq!(command.undecided(9).await.unwrap().len(), 1);
+    transact(&command, |ledger| ledger.pin_code("user", "code")).await.unwrap();
+    let code = transact(&serving, |ledger| ledger.pinned_code("user")).await.unwrap();
+    assert_eq!(code.as_deref(), Some("code"));
+
+    drop(serving);
+    Sqlite::open(&url(&folder), true).expect("the lock ends with its holder");
+}
+
+#[cfg(unix)]
+#[test]
+fn another_name_of_the_same_file_meets_the_same_lock() {
+    let (_serving, folder) = given::on_file();
+    let other = folder.path().join("other.db");
+    std::os::unix::fs::symlink(folder.path().join("relay.db"), &other).unwrap();
+    assert!(matches!(Sqlite::open(&format!("sqlite:{}", other.display()), true), Err(StoreError::InUse { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_store, folder) = given::on_file();
+    for name in ["relay.db", "relay.db-wal", "relay.db.lock"] {
+        let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn both_ways_to_write_an_address_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    Sqlite::open(&format!("sqlite://{}", path.display()), true).unwrap().probe().await.unwrap();
+    assert!(path.exists());
+    Sqlite::open("sqlite::memory:", true).unwrap().probe().await.unwrap();
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_left_alone() {
+    let (store, folder) = given::on_file();
+    drop(store);
+    sql(&folder.path().join("relay.db"), "PRAGMA user_version = 999");
+    let before = fs::read(folder.path().join("relay.db")).unwrap();
+    assert!(matches!(Sqlite::open(&url(&folder), true), Err(StoreError::TooNew { found: 999, known: 1 })));
+    assert_eq!(fs::read(folder.path().join("relay.db")).unwrap(), before);
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_the_path_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text.db"), "not a database, but long enough to be mistaken for one").unwrap();
+    fs::create_dir(folder.path().join("folder.db")).unwrap();
+    sql(&folder.path().join("foreign.db"), "CREATE TABLE t (x); PRAGMA user_version = 3");
+    for (name, problem) in [
+        ("text.db", "it is not a database"),
+        ("folder.db", "it is a folder"),
+        ("foreign.db", "a database of another program"),
+        ("missing/relay.db", "create it"),
+    ] {
+        let path = folder.path().join(name);
+        let message = Sqlite::open(&format!("sqlite:{}", path.display()), true).err().unwrap().to_string();
+        assert!(message.contains(problem) && message.contains(&path.display().to_string()), "{message}");
+    }
+    assert!(!folder.path().join("missing").exists());
+}
+
+#[test]
+fn a_command_does_not_create_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = Sqlite::open(&url(&folder), false).err().unwrap().to_string();
+    assert!(message.contains("no such file"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_wrong_address_is_refused_without_repeating_it() {
+    for address in ["postgres://user:hunter2@host/db", "sqlite:", "sqlite:relay.db?mode=hunter2", "hunter2"] {
+        let message = Sqlite::open(address, true).err().unwrap().to_string();
+        assert!(message.contains("database_url") && !message.contains("hunter2"), "{message}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_without_write_permission_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(folder.path().join("try"), "").is_ok() {
+        return; // Whoever may do everything cannot be refused.
+    }
+    let message = Sqlite::open(&url(&folder), true).err().unwrap().to_string();
+    assert!(message.contains("Permission denied") && message.contains("relay.db"), "{message}");
+}
+
+#[tokio::test]
+async fn of_many_waiting_events_each_subjects_first_is_claimed() {
+    let (store, _folder) = given::on_file();
+    let webhook = stored(&store, "evt_1").await;
+    transact(&store, move |ledger| {
+        for n in 0..10_000 {
+            ledger.add_referral_event(&given::event(webhook, "one", &format!("one/{n}")))?;
+            ledger.add_referral_event(&given::event(webhook, &format!("s{}", n % 100), &format!("many/{n}")))?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let heads = store.claim(at(2), at(62), 1000).await.unwrap();
+    assert_eq!(heads.len(), 101);
+    assert_eq!(heads[0].key, "one/0");
+}
+
+fn sql(path: &Path, statements: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(statements).unwrap();
+}
