@@ -1,6 +1,7 @@
 //! cello-relay turns the webhooks of Stripe and Chargebee into referral events for Cello, and delivers them until
 //! Cello has them.
 
+pub mod cello;
 pub mod clock;
 pub mod config;
 pub mod decision;
