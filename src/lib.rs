@@ -10,4 +10,5 @@ pub mod http;
 pub mod interval;
 pub mod money;
 pub mod referral_event;
+pub mod rules;
 pub mod store;

@@ -1,0 +1,234 @@
+//! One CEL expression of a rule: compiled once, evaluated for each fact.
+//!
+//! Whatever stands in a rules file or a webhook, evaluating ends with a value or a message: a panic of the CEL
+//! library is caught, and length, depth and loops have limits. Messages name types and names but never values,
+//! because a value may be somebody's e-mail address.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use cel::common::ast::IdedExpr;
+use cel::objects::OptionalValue;
+use cel::{Context, Env, ExecutionError, Value};
+
+use super::ast::{depth, null_is_absent};
+use super::check;
+use super::input::Variables;
+use super::schema::Field;
+use super::types::Type;
+
+/// Bytes. A longer condition is better written as two rules.
+const MAX_LENGTH: usize = 1000;
+/// Opening brackets and question marks: each may nest the expression, and the parser recurses as well.
+const MAX_BRACKETS: usize = 60;
+/// Nested operators and calls. The evaluator recurses, some 40 KiB each time without optimisation, and runs on worker
+/// threads, which have 2 MiB.
+const MAX_DEPTH: usize = 24;
+/// Loops within loops, such as `exists` within `map`.
+const MAX_LOOPS: u32 = 2;
+/// Rounds of all loops of one expression over what a provider sent.
+const MAX_ROUNDS: usize = 100_000;
+
+const SPLIT: &str = "split the rule in two";
+
+/// What an expression is for, which says of what type its result has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Condition,
+    /// `price` and `seats`.
+    Whole,
+    Text,
+    Currency,
+    Interval,
+}
+
+#[derive(Debug)]
+pub(super) struct Expression {
+    pub text: String,
+    ast: IdedExpr,
+    /// The names it uses.
+    fields: Vec<&'static Field>,
+    pub uses_raw: bool,
+    /// The deepest nesting of loops.
+    loops: u32,
+}
+
+/// Something wrong with an expression, at a place within its text.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// Bytes.
+    pub at: Range<usize>,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Problem {
+    pub fn new(at: Range<usize>, message: impl Into<String>, help: Option<String>) -> Self {
+        Self { at, message: message.into(), help }
+    }
+}
+
+impl Expression {
+    /// Compiles `text` and checks it against the complete sample of the fact; of all facts where `on` is `None`.
+    pub fn compile(text: &str, purpose: Purpose, on: Option<&str>, env: &Arc<Env>) -> Result<Self, Vec<Problem>> {
+        let all = 0..text.len();
+        if text.len() > MAX_LENGTH {
+            let message = format!("the expression has {} characters, {MAX_LENGTH} is the limit", text.len());
+            return Err(vec![Problem::new(0..1, message, Some(SPLIT.into()))]);
+        }
+        if text.matches(['(', '[', '{', '?']).count() > MAX_BRACKETS {
+            return Err(vec![Problem::new(all, "the expression has too many brackets", Some(SPLIT.into()))]);
+        }
+        let compiled = catch_unwind(AssertUnwindSafe(|| env.compile(text)));
+        let program = match compiled {
+            Ok(Ok(program)) => program,
+            // What follows the first fault is mostly its echo.
+            Ok(Err(errors)) => return Err(errors.errors.iter().take(1).map(|e| syntax_problem(text, e)).collect()),
+            Err(_) => return Err(vec![Problem::new(all, "the expression cannot be read", None)]),
+        };
+        let mut ast = program.expression().clone();
+        null_is_absent(&mut ast);
+        if depth(&ast) > MAX_DEPTH {
+            return Err(vec![Problem::new(all, "the expression is nested too deeply", Some(SPLIT.into()))]);
+        }
+        let found = check::check(&program, text, purpose, on, env);
+        let mut problems = found.problems;
+        if found.loops > MAX_LOOPS {
+            let message = format!("loops are nested {} deep, {MAX_LOOPS} is the limit", found.loops);
+            problems.push(Problem::new(all, message, None));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self { text: text.to_owned(), ast, fields: found.fields, uses_raw: found.uses_raw, loops: found.loops })
+    }
+
+    /// The value for one fact, or why there is none.
+    pub fn value(&self, variables: &Variables) -> Result<Value, String> {
+        if self.uses_raw && self.loops > 0 && variables.longest.saturating_pow(self.loops) > MAX_ROUNDS {
+            return Err(format!("`{}`: the provider's object is too long to loop over", self.text));
+        }
+        evaluate(&self.ast, &variables.context).map(unwrapped).map_err(|Failure { message, .. }| {
+            let nulls: Vec<_> =
+                self.fields.iter().map(|field| field.path).filter(|path| variables.nulls.contains(path)).collect();
+            let because = match nulls.as_slice() {
+                [] => String::new(),
+                nulls => format!(" ({} not known for this fact)", join(nulls)),
+            };
+            format!("`{}`: {message}{because}", self.text)
+        })
+    }
+}
+
+fn join(names: &[&str]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("`{}` {verb}", names.join("`, `"))
+}
+
+/// Why a node has no value.
+pub(super) struct Failure {
+    pub message: String,
+    /// With other values of the same types there might be one.
+    pub depends_on_values: bool,
+}
+
+/// One node and all below it.
+pub(super) fn evaluate(expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Value, Failure> {
+    use ExecutionError as E;
+    let outcome = catch_unwind(AssertUnwindSafe(|| Value::resolve(expr, context)));
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            let depends_on_values = match &error {
+                E::NoSuchKey(_) | E::Overflow(..) | E::DivisionByZero(_) | E::RemainderByZero(_) => true,
+                E::IndexOutOfBounds(_) | E::DuplicateKey(_) => true,
+                // A conversion may succeed with another text; a pattern that is none remains so.
+                E::FunctionError { function, .. } => function != "matches",
+                _ => false,
+            };
+            Err(Failure { message: describe(&error), depends_on_values })
+        }
+        Err(_) => {
+            let message = "the expression engine failed".to_owned();
+            Err(Failure { message, depends_on_values: true })
+        }
+    }
+}
+
+/// What is in an optional value, else null.
+fn unwrapped(value: Value) -> Value {
+    let Value::Opaque(opaque) = &value else { return value };
+    match opaque.downcast_ref::<OptionalValue>() {
+        Some(optional) => optional.value().cloned().unwrap_or(Value::Null),
+        None => value,
+    }
+}
+
+/// The library's own messages contain the values, so none of them is passed on.
+fn describe(error: &ExecutionError) -> String {
+    use ExecutionError as E;
+    match error {
+        E::NoSuchKey(key) => format!("there is no `{key}`"),
+        E::NoSuchOverload(overload) => {
+            let between = if overload.argument_types().len() == 2 { " and " } else { ", " };
+            let types = overload
+                .argument_types()
+                .join(between)
+                .replace("null_type", "null")
+                .replace("optional_type", "optional");
+            format!("`{}` cannot be used on {types}", symbol(overload.function()))
+        }
+        E::UnsupportedBinaryOperator(operator, left, right) => {
+            format!("`{}` cannot be used on {} and {}", symbol(operator), Type::of(left), Type::of(right))
+        }
+        E::ValuesNotComparable(left, right) => {
+            format!("{} cannot be compared to {}", Type::of(left), Type::of(right))
+        }
+        E::UnexpectedType { got, want } => format!("expected {want}, got {got}"),
+        E::UndeclaredReference(name) => format!("there is no `{name}`"),
+        E::InvalidArgumentCount { expected, actual } => format!("expected {expected} arguments, got {actual}"),
+        E::Overflow(..) => "the result does not fit a whole number of 64 bits".to_owned(),
+        E::DivisionByZero(_) | E::RemainderByZero(_) => "division by zero".to_owned(),
+        E::IndexOutOfBounds(_) => "the list is shorter than that".to_owned(),
+        E::FunctionError { function, .. } if function == "matches" => "this is no regular expression".to_owned(),
+        E::FunctionError { function, .. } => format!("`{function}` cannot convert this value"),
+        E::DuplicateKey(_) => "a map names one key twice".to_owned(),
+        _ => "it cannot be evaluated".to_owned(),
+    }
+}
+
+/// The library's name of an operator as it is written.
+pub(super) fn symbol(function: &str) -> &str {
+    match function {
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "rem" => "%",
+        "@in" => "in",
+        "_[_]" => "[]",
+        "_._" => ".",
+        "_?_:_" => "? :",
+        name => name.trim_matches('_'),
+    }
+}
+
+fn syntax_problem(text: &str, error: &cel::ParseError) -> Problem {
+    // The parser counts lines and characters from 1.
+    let (line, column) = error.pos;
+    let line = usize::try_from(line).unwrap_or(1).max(1);
+    let line_start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let before = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+    let at = text[line_start..].char_indices().nth(before).map_or(text.len(), |(at, _)| line_start + at);
+    let message = error.msg.split(" expecting ").next().unwrap_or_default().trim();
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = if message.contains("<EOF>") {
+        "it ends too early"
+    } else if message.is_empty() {
+        "it cannot be read"
+    } else {
+        message
+    };
+    Problem::new(at..at + 1, format!("the expression is not valid CEL: {message}"), None)
+}

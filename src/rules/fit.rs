@@ -1,0 +1,101 @@
+//! Whether types fit: operands that evaluating the sample cannot show, because they would be skipped, comparisons
+//! that are never true, and the result of the whole.
+
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
+
+use super::ast::path;
+use super::check::Check;
+use super::expression::{Purpose, symbol};
+use super::report::instead;
+use super::schema::{self, Field};
+use super::types::Type;
+use crate::interval::Interval;
+use crate::money::Currency;
+
+impl<'a> Check<'a> {
+    /// Whether the result is of the type its use needs, for each branch of `? :`.
+    pub(super) fn result(&mut self, expr: &'a IdedExpr, purpose: Purpose) {
+        if let Expr::Call(call) = &expr.expr
+            && let (operators::CONDITIONAL, [_, yes, no]) = (call.func_name.as_str(), call.args.as_slice())
+        {
+            self.result(yes, purpose);
+            self.result(no, purpose);
+            return;
+        }
+        let at = self.place(expr);
+        if let Expr::Literal(LiteralValue::String(word)) = &expr.expr {
+            let word = word.inner();
+            let words: Vec<_> = Interval::ALL.iter().map(|interval| interval.as_str()).collect();
+            if purpose == Purpose::Interval && Interval::parse(word).is_none() {
+                self.fault(at, format!("\"{word}\" is no interval Cello knows"), Some(instead(word, &words)));
+                return;
+            }
+            if purpose == Purpose::Currency && Currency::parse(word).is_none() {
+                let help = Some("write an ISO 4217 code such as EUR".into());
+                self.fault(at, format!("\"{word}\" is no currency"), help);
+                return;
+            }
+        }
+        let Some(type_) = self.type_of(expr) else { return };
+        let (fits, want) = match purpose {
+            Purpose::Condition => (type_ == Type::Bool, "a condition, true or false"),
+            Purpose::Whole => {
+                (matches!(type_, Type::Int | Type::Null | Type::Optional), "a whole number (int) or null")
+            }
+            Purpose::Text => (matches!(type_, Type::Text | Type::Null | Type::Optional), "a text (string) or null"),
+            Purpose::Currency => {
+                (matches!(type_, Type::Text | Type::Null | Type::Optional), "a currency (string) or null")
+            }
+            Purpose::Interval => {
+                (matches!(type_, Type::Text | Type::Null | Type::Optional), "an interval (string) or null")
+            }
+        };
+        if !fits {
+            let message = format!("this has to be {want}, and it is {type_}");
+            self.fault(at, message, None);
+        }
+    }
+
+    pub(super) fn condition(&mut self, arg: &'a IdedExpr, function: &str) -> bool {
+        match self.type_of(arg) {
+            None | Some(Type::Bool) => true,
+            Some(type_) => {
+                let message = format!("`{}` needs a condition, and this is {type_}", symbol(function));
+                self.fault(self.place(arg), message, Some("compare it, as in `… > 0` or `… != null`".into())).sound
+            }
+        }
+    }
+
+    pub(super) fn comparable(
+        &mut self,
+        expr: &'a IdedExpr,
+        function: &str,
+        left: &'a IdedExpr,
+        right: &'a IdedExpr,
+    ) -> bool {
+        for (name, other) in [(left, right), (right, left)] {
+            let words = self.field(name).and_then(|field| Some((field, (field.words?)())));
+            if let (Some((field, words)), Expr::Literal(LiteralValue::String(word))) = (words, &other.expr)
+                && !words.contains(&word.inner())
+            {
+                let message = format!("`{}` is never \"{}\"", field.path, word.inner());
+                return self.fault(self.place(other), message, Some(instead(word.inner(), &words))).sound;
+            }
+        }
+        let (Some(left), Some(right)) = (self.type_of(left), self.type_of(right)) else { return true };
+        let number = |type_| matches!(type_, Type::Int | Type::Uint | Type::Double);
+        let free = |type_| matches!(type_, Type::Null | Type::Other);
+        if left == right || (number(left) && number(right)) || free(left) || free(right) {
+            return true;
+        }
+        let message = format!("`{}` compares {left} with {right}, which are never equal", symbol(function));
+        let optional = left == Type::Optional || right == Type::Optional;
+        let help = optional.then(|| "say what counts where there is none, as in `raw.?key.orValue(0)`".to_owned());
+        self.fault(self.place(expr), message, help).sound
+    }
+
+    fn field(&self, expr: &IdedExpr) -> Option<&'static Field> {
+        let path = path(expr)?.join(".");
+        schema::fields().iter().find(|field| field.path == path)
+    }
+}

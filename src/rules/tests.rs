@@ -1,0 +1,465 @@
+//! Whole rules files in, the whole error text out: what an operator sees.
+
+use super::*;
+use crate::facts::FACT_KINDS;
+
+/// The error text for one rule, given by its lines.
+fn refused(rule: &str) -> String {
+    match Rules::load(&format!("[[rule]]\n{rule}"), "rules.toml") {
+        Ok(_) => panic!("loads: {rule}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The error text for a purchase rule with this condition.
+fn refused_when(when: &str) -> String {
+    let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = 'invoice.amount_paid'\n";
+    refused(&format!("{rule}when = \"{when}\""))
+}
+
+#[track_caller]
+fn assert_text(text: &str, expected: &str) {
+    assert_eq!(text, expected.trim_matches('\n'), "\n{text}\n");
+}
+
+#[test]
+fn the_shipped_rules_are_the_page_in_the_source_and_load() {
+    let rules = Rules::shipped().unwrap();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/default.toml");
+    assert_eq!(rules.source(), std::fs::read_to_string(page).unwrap());
+    assert_eq!(rules.source_name(), "shipped rules");
+}
+
+#[test]
+fn the_shipped_page_names_every_fact_and_trigger() {
+    let rules = Rules::shipped().unwrap();
+    let head = rules.source().split("[[rule]]").next().unwrap();
+    for word in FACT_KINDS.into_iter().chain(Trigger::ALL.map(Trigger::as_str)) {
+        assert!(head.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn the_examples_on_the_shipped_page_load() {
+    let rules = Rules::shipped().unwrap();
+    let examples: Vec<_> = rules.source().lines().filter_map(|line| line.strip_prefix("#   \"")).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        let on = if example.starts_with("invoice") { "invoice-paid" } else { "subscription-started" };
+        let (key, rest) = if example.contains("&&") { ("when", "price = '1'") } else { ("price", "") };
+        let text = format!("[[rule]]\nname='a'\non='{on}'\ntrigger='invoice-paid'\n{key} = \"{example}\n{rest}");
+        if let Err(error) = Rules::load(&text, "rules.toml") {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
+fn the_summary_has_one_row_for_each_rule() {
+    let rules = Rules::shipped().unwrap();
+    let names: Vec<_> = rules.summary().iter().map(|row| row.name).collect();
+    let expected =
+        ["signup", "purchase", "refund", "subscription-created", "subscription-updated", "subscription-canceled"];
+    assert_eq!(names, expected);
+    let purchase = Row {
+        name: "purchase",
+        on: "invoice-paid",
+        when: Some("invoice.amount_paid > 0"),
+        trigger: Trigger::InvoicePaid,
+        price: Some("invoice.amount_paid"),
+        is_on: true,
+    };
+    assert_eq!(rules.summary()[1], purchase);
+}
+
+#[test]
+fn an_unknown_name_is_shown_with_the_nearest_one() {
+    assert_text(
+        &refused_when("invoice.amount_payd > 0"),
+        r#"
+rules.toml:6:9: there is no `invoice.amount_payd`
+   |
+ 6 | when = "invoice.amount_payd > 0"
+   |         ^^^^^^^^^^^^^^^^^^^
+   = did you mean `invoice.amount_paid`?
+"#,
+    );
+    assert_text(
+        &refused_when("invoices.amount_paid > 0"),
+        r#"
+rules.toml:6:9: there is no `invoices`
+   |
+ 6 | when = "invoices.amount_paid > 0"
+   |         ^^^^^^^^^^^^^^^^^^^^
+   = did you mean `invoice`?
+"#,
+    );
+    for spelled in ["has(invoice.seatz)", "invoice['seatz'] == 1", "invoice.?seatz.orValue(1) > 0"] {
+        let text = refused_when(spelled);
+        assert!(text.contains("there is no `invoice.seatz`\n"), "{text}");
+        assert!(text.ends_with("did you mean `invoice.seats`?"), "{text}");
+    }
+}
+
+#[test]
+fn an_unknown_function_is_shown_with_the_nearest_one() {
+    assert_text(
+        &refused_when("invoice.id.startWith('in_')"),
+        r#"
+rules.toml:6:20: there is no function `startWith`
+   |
+ 6 | when = "invoice.id.startWith('in_')"
+   |                    ^^^^^^^^^
+   = did you mean `startsWith`?
+"#,
+    );
+}
+
+#[test]
+fn a_name_that_belongs_to_another_fact_is_told_so() {
+    assert_text(
+        &refused_when("invoice.amount_paid > 0 && refund.amount > 0"),
+        r#"
+rules.toml:6:36: `refund` exists only for payment-refunded, and this rule is on invoice-paid
+   |
+ 6 | when = "invoice.amount_paid > 0 && refund.amount > 0"
+   |                                    ^^^^^^^^^^^^^
+"#,
+    );
+}
+
+#[test]
+fn a_fault_is_found_in_a_part_that_would_be_skipped() {
+    assert_text(
+        &refused_when("false && invoice.amount_paid > 'x'"),
+        r#"
+rules.toml:6:38: `>` cannot be used on int and string
+   |
+ 6 | when = "false && invoice.amount_paid > 'x'"
+   |                                      ^
+"#,
+    );
+    assert_text(
+        &refused_when("raw.paid || invoice.amount_paid"),
+        r#"
+rules.toml:6:21: `||` needs a condition, and this is int
+   |
+ 6 | when = "raw.paid || invoice.amount_paid"
+   |                     ^^^^^^^^^^^^^^^^^^^
+   = compare it, as in `… > 0` or `… != null`
+"#,
+    );
+    assert_text(
+        &refused_when("[1, 2].exists(x, x > 9 && invoice.idd == '')"),
+        r#"
+rules.toml:6:35: there is no `invoice.idd`
+   |
+ 6 | when = "[1, 2].exists(x, x > 9 && invoice.idd == '')"
+   |                                   ^^^^^^^^^^^
+   = did you mean `invoice.id`?
+"#,
+    );
+}
+
+#[test]
+fn a_comparison_that_can_never_be_true_is_refused() {
+    assert_text(
+        &refused_when("invoice.amount_paid == '4900'"),
+        r#"
+rules.toml:6:29: `==` compares int with string, which are never equal
+   |
+ 6 | when = "invoice.amount_paid == '4900'"
+   |                             ^^
+"#,
+    );
+    assert_text(
+        &refused_when("invoice.interval in ['monthly', 'yearli']"),
+        r#"
+rules.toml:6:41: `invoice.interval` is never "yearli"
+   |
+ 6 | when = "invoice.interval in ['monthly', 'yearli']"
+   |                                         ^^^^^^^^
+   = did you mean `yearly`?
+"#,
+    );
+}
+
+#[test]
+fn an_optional_value_has_to_be_given_a_default_before_it_is_compared() {
+    assert_text(
+        &refused_when("raw.?livemode.really == true"),
+        r#"
+rules.toml:6:30: `==` compares optional with bool, which are never equal
+   |
+ 6 | when = "raw.?livemode.really == true"
+   |                              ^^
+   = say what counts where there is none, as in `raw.?key.orValue(0)`
+"#,
+    );
+    let text = refused_when("invoice.?seats == 3");
+    assert!(text.contains("`==` compares optional with int"), "{text}");
+}
+
+#[test]
+fn a_result_of_the_wrong_type_is_refused_for_each_field_and_branch() {
+    assert_text(
+        &refused_when("invoice.amount_paid"),
+        r#"
+rules.toml:6:9: this has to be a condition, true or false, and it is int
+   |
+ 6 | when = "invoice.amount_paid"
+   |         ^^^^^^^^^^^^^^^^^^^
+"#,
+    );
+    for (line, message) in [
+        ("price = 'invoice.id'", "this has to be a whole number (int) or null, and it is string"),
+        ("price = 'invoice.recurring ? 1 : 2.5'", "this has to be a whole number (int) or null, and it is double"),
+        ("price = 'raw.a == 1'", "this has to be a whole number (int) or null, and it is bool"),
+        ("price = '1'\nseats = 'invoice.id'", "this has to be a whole number (int) or null, and it is string"),
+        ("price = '1'\ncurrency = '978'", "this has to be a currency (string) or null, and it is int"),
+        ("price = '1'\ncurrency = '\"EURO\"'", "\"EURO\" is no currency"),
+        ("price = '1'\ninterval = 'invoice.recurring ? \"month\" : null'", "\"month\" is no interval Cello knows"),
+        ("price = '1'\nproduct_key = 'invoice.seats'", "this has to be a text (string) or null, and it is int"),
+    ] {
+        let text = refused(&format!("name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\n{line}"));
+        assert!(text.contains(message), "{text}");
+    }
+}
+
+#[test]
+fn a_part_of_an_amount_is_explained() {
+    assert_text(
+        &refused("name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = 'invoice.amount_paid * 0.8'"),
+        r#"
+rules.toml:5:30: `*` cannot be used on int and double
+   |
+ 5 | price = 'invoice.amount_paid * 0.8'
+   |                              ^
+   = amounts are whole numbers: write `* 80 / 100` for 80 %, or convert with `int(…)`
+"#,
+    );
+}
+
+#[test]
+fn a_syntax_error_is_shown_at_its_place() {
+    assert_text(
+        &refused_when("invoice.amount_paid > 0)"),
+        r#"
+rules.toml:6:32: the expression is not valid CEL: extraneous input ')'
+   |
+ 6 | when = "invoice.amount_paid > 0)"
+   |                                ^
+"#,
+    );
+    assert_text(
+        &refused_when("'ä' == 'ö' && invoice.amount_paid >"),
+        r#"
+rules.toml:6:44: the expression is not valid CEL: it ends too early
+   |
+ 6 | when = "'ä' == 'ö' && invoice.amount_paid >"
+   |                                            ^
+"#,
+    );
+    assert_text(
+        &refused("name = 'p'\non = purchase\n"),
+        r#"
+rules.toml:3:6: this is not valid TOML: string values must be quoted, expected literal string
+   |
+ 3 | on = purchase
+   |      ^^^^^^^^
+"#,
+    );
+}
+
+#[test]
+fn the_place_is_right_within_every_kind_of_toml_string() {
+    for (written, line, column) in [
+        ("'foo > 0'", 6, 9),
+        ("\"foo > 0\"", 6, 9),
+        (r#""\"a\" == foo""#, 6, 18),
+        ("'''foo > 0'''", 6, 11),
+        ("'''\n  true &&\n  foo > 0'''", 8, 3),
+        ("\"\"\"\n  true &&\n  foo > 0\"\"\"", 8, 3),
+        ("\"\"\"\r\n  foo > 0\"\"\"", 7, 3),
+        // Cannot be told: the string itself.
+        ("\"\"\"true && \\\n  foo > 0\"\"\"", 6, 8),
+    ] {
+        let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = '1'\n";
+        let error = Rules::load(&format!("[[rule]]\n{rule}when = {written}"), "rules.toml").err().unwrap();
+        assert_eq!((error.findings[0].line, error.findings[0].column), (line, column), "{error}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_file_is_reported_at_once() {
+    let file = r#"
+colour = "blue"
+
+[[rule]]
+name    = "Purchase!"
+on      = "invoice-payed"
+trigger = "charge-refund"
+prize   = "1"
+price   = 4900
+
+[[rule]]
+name = "twice"
+on   = "customer-seen"
+
+[[rule]]
+name     = "twice"
+on       = "payment-refunded"
+trigger  = "charge-refunded"
+currency = "'EUR'"
+"#;
+    let error = Rules::load(file, "rules.toml").err().unwrap();
+    assert_text(
+        &error.to_string(),
+        r#"
+rules.toml:2:1: there is no setting `colour` here
+   |
+ 2 | colour = "blue"
+   | ^^^^^^
+   = a rules file has only `[[rule]]` tables
+
+rules.toml:5:11: a rule's name is made of small letters, digits and single hyphens
+   |
+ 5 | name    = "Purchase!"
+   |           ^^^^^^^^^^^
+   = write it like `purchase` or `purchase-yearly`
+
+rules.toml:6:11: there is no fact `invoice-payed`
+   |
+ 6 | on      = "invoice-payed"
+   |           ^^^^^^^^^^^^^^^
+   = did you mean `invoice-paid`?
+
+rules.toml:7:11: there is no trigger `charge-refund`
+   |
+ 7 | trigger = "charge-refund"
+   |           ^^^^^^^^^^^^^^^
+   = did you mean `charge-refunded`?
+
+rules.toml:8:1: a rule has no `prize`
+   |
+ 8 | prize   = "1"
+   | ^^^^^
+   = did you mean `price`?
+
+rules.toml:9:11: `price` has to be a text in quotes
+   |
+ 9 | price   = 4900
+   |           ^^^^
+   = write `price = "4900"`
+
+rules.toml:11:1: this rule has no `trigger`
+    |
+ 11 | [[rule]]
+    | ^^^^^^^^
+    = add `trigger = "…"`
+
+rules.toml:16:12: the rule on line 12 is called `twice` already
+    |
+ 16 | name     = "twice"
+    |            ^^^^^^^
+    = give each rule a name of its own
+
+rules.toml:18:12: Cello needs a price with charge-refunded
+    |
+ 18 | trigger  = "charge-refunded"
+    |            ^^^^^^^^^^^^^^^^^
+    = add `price = "…"`
+
+rules.toml:19:12: a currency says nothing without a price
+    |
+ 19 | currency = "'EUR'"
+    |            ^^^^^^^
+    = add `price`
+"#,
+    );
+}
+
+#[test]
+fn a_file_that_sends_nothing_is_refused() {
+    for file in ["", "# nothing\n", "rule = []"] {
+        let text = Rules::load(file, "rules.toml").err().unwrap().to_string();
+        assert!(text.contains("there is no rule here, so nothing would ever be sent"), "{text}");
+    }
+    let text = Rules::load("[rule]\nname = 'p'", "rules.toml").err().unwrap().to_string();
+    assert!(text.contains("with two brackets"), "{text}");
+}
+
+#[test]
+fn what_depends_on_values_is_left_to_run_time() {
+    for price in ["100 / (invoice.amount_paid - 5831)", "int(customer.user_id)", "[1, 2][invoice.seats]", "raw.a.b"] {
+        let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'";
+        let loaded = Rules::load(&format!("[[rule]]\n{rule}\nprice = '{price}'"), "rules.toml");
+        assert!(loaded.is_ok(), "{price}");
+    }
+    for (when, message) in [
+        ("1 / 0 > 0", "division by zero"),
+        ("int('a') > 0", "`int` cannot convert this value"),
+        ("invoice.id.matches('(')", "this is no regular expression"),
+    ] {
+        let text = refused_when(when);
+        assert!(text.contains(message), "{text}");
+    }
+}
+
+#[test]
+fn no_expression_however_odd_panics_or_overflows_a_worker_threads_stack() {
+    let mut odd = vec![];
+    for times in [10, 22, 23, 24, 60, 200] {
+        for (open, inner, close) in [
+            ("(", "true", ")"),
+            ("!(", "true", ")"),
+            ("-(", "1", ")"),
+            ("[", "1", "]"),
+            ("{1: ", "1", "}"),
+            ("raw[", "1", "]"),
+            ("raw.f(", "1", ")"),
+            ("true ? 1 : ", "2", ""),
+            ("raw.a ? raw.b : ", "raw.c", ""),
+            ("1 + (", "1", ")"),
+            ("1 + ", "1 > 0", ""),
+            ("raw.x + ", "1 > 0", ""),
+            ("true && ", "true", ""),
+            ("!", "true", ""),
+            ("-", "1", ""),
+            ("raw.", "x", ""),
+            ("raw.?", "x", ""),
+            ("[1].map(x, ", "1", ")"),
+            ("(", "", ""),
+            ("", "", "]"),
+        ] {
+            odd.push(format!("{}{inner}{}", open.repeat(times), close.repeat(times)));
+        }
+    }
+    #[rustfmt::skip]
+    let texts = [
+        "\0", "\u{feff}1", "", " ", "// only a comment", "999999999999999999999", "1e999", r"'\ud800'", r"b'\xff'", "'",
+        "-9223372036854775808 / -1 > 0", "-(-9223372036854775808) > 0", "-9223372036854775808 % -1 > 0", "type(1)",
+        "'a'.matches('a{1000}{1000}')", "int", "[][0]", "{}.a", "null", "optional.of(1)", "optional.none()", "optional",
+        "@result", "``", "a.`b`", "int(1e300) > 0", r"string(b'\xff') == ''", ".invoice.id", "has(1)", "has()", "map(1)",
+        "[1].exists(1, true)", "Foo{a: 1}", "invoice", "invoice[raw.a]", "if", "1.invoice", "a b", "raw[?1]", "{1: 1, 1: 2}",
+    ];
+    odd.extend(texts.map(str::to_owned));
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(126), "]".repeat(126));
+    let raw = serde_json::from_str(&deep).unwrap();
+    let detail = samples::detail("invoice-paid");
+    let input = Input { raw: Some(&raw), ..samples::input(&detail) };
+    let mut decided = 0;
+    for text in odd {
+        let when = toml::Value::String(text);
+        let file = format!("[[rule]]\nname='p'\non='invoice-paid'\ntrigger='invoice-paid'\nprice='1'\nwhen={when}");
+        if let Ok(rules) = Rules::load(&file, "odd.toml") {
+            // Less than the 2 MiB of a worker thread, which has other things on its stack.
+            let thread = std::thread::Builder::new().stack_size(1536 * 1024);
+            std::thread::scope(|scope| {
+                thread.spawn_scoped(scope, || rules.decide(&input)).unwrap().join().unwrap();
+            });
+            decided += 1;
+        }
+    }
+    assert!(decided > 20, "{decided}");
+}
