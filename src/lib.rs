@@ -9,6 +9,7 @@ pub mod facts;
 pub mod http;
 pub mod interval;
 pub mod money;
+pub mod providers;
 pub mod referral_event;
 pub mod rules;
 pub mod store;

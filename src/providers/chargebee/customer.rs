@@ -1,0 +1,160 @@
+//! Customers: who they are and whose referral, from `meta_data` and custom fields.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::Event;
+use crate::decision::{Reason, Warning, WarningCode};
+use crate::facts::{Customer, Detail, Fact, Learned, Reading, ReferralData};
+use crate::providers::ReadError;
+use crate::providers::json::Look;
+use crate::providers::metadata::{Keys, usable};
+
+/// A new or changed customer. Chargebee does not say what changed, so a change announces a signup whenever the data
+/// is complete; a signup that was reported before is recognised by its key.
+pub fn seen(event: &Event) -> Result<Reading, ReadError> {
+    let Some((customer, warnings)) = in_content(event) else {
+        return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
+    };
+    let at = customer.completed_at.or(customer.created_at).unwrap_or(event.at);
+    Ok(Reading::fact(Fact {
+        at,
+        customer: Some(customer.id),
+        detail: Detail::CustomerSeen { announces: true },
+        warnings,
+    }))
+}
+
+pub fn deleted(event: &Event) -> Result<Reading, ReadError> {
+    let Some(id) = event.content.owned("customer.id") else {
+        return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
+    };
+    let fact = Fact { at: event.at, customer: Some(id.clone()), detail: Detail::CustomerDeleted, warnings: vec![] };
+    Ok(Reading::fact(fact).learning([Learned::CustomerDeleted { id }]))
+}
+
+/// The customer that travels in the event, and what is odd about its referral data.
+pub fn in_content(event: &Event) -> Option<(Customer, Vec<Warning>)> {
+    let object = event.content.at("customer")?;
+    let (referral, warnings) = referral_data(object, event.keys);
+    // A change that shows complete data may be the one that completed it. Where the directory has seen it complete
+    // before, that earlier time stays.
+    let completed_at = (event.kind == "customer_changed" && event.keys.complete(&referral)).then_some(event.at);
+    let customer = Customer {
+        id: object.owned("id")?,
+        referral,
+        email: object.owned("email"),
+        name: name(object),
+        created_at: object.time("created_at"),
+        version: event.version(object),
+        completed_at,
+        replaced: None,
+    };
+    Some((customer, warnings))
+}
+
+fn referral_data(customer: &Value, keys: &Keys) -> (ReferralData, Vec<Warning>) {
+    let meta_data = meta_data(customer);
+    let in_meta_data = |key: &str| meta_data.as_deref()?.get(key).and_then(usable);
+    let in_field = |key: &str| customer.get(format!("cf_{key}")).and_then(usable);
+    let data = keys.read(|key| in_meta_data(key).or_else(|| in_field(key)));
+    let (first, second) = (keys.read(in_meta_data), keys.read(in_field));
+    let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+    let warnings = if differ(&first.ucc, &second.ucc) || differ(&first.user_id, &second.user_id) {
+        vec![Warning::new(
+            WarningCode::MetadataDiffers,
+            "`meta_data` and the custom fields of the customer differ; `meta_data` is used",
+        )]
+    } else {
+        vec![]
+    };
+    (data, warnings)
+}
+
+/// An object, or the JSON text of one.
+fn meta_data(customer: &Value) -> Option<Cow<'_, Value>> {
+    match customer.at("meta_data")? {
+        Value::String(text) => serde_json::from_str(text).ok().map(Cow::Owned),
+        value => Some(Cow::Borrowed(value)),
+    }
+}
+
+fn name(customer: &Value) -> Option<String> {
+    let parts: Vec<&str> = ["first_name", "last_name"].into_iter().filter_map(|key| customer.text(key)).collect();
+    if parts.is_empty() { customer.owned("company") } else { Some(parts.join(" ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::providers::testing::{AT, Says, chargebee};
+
+    fn seen(kind: &str, changes: Value) -> (Customer, Reading) {
+        let mut customer = json!({ "id": "cus_1", "created_at": AT - 60 });
+        for (key, value) in changes.as_object().unwrap() {
+            customer[key] = value.clone();
+        }
+        let reading = chargebee(kind, json!({ "customer": customer }));
+        let Some(Learned::Customer(customer)) = reading.learned.first().cloned() else { panic!("{reading:?}") };
+        (customer, reading)
+    }
+
+    fn referral(changes: Value) -> (Option<String>, Option<String>) {
+        let referral = seen("customer_created", changes).0.referral;
+        (referral.ucc, referral.user_id)
+    }
+
+    #[test]
+    fn values_are_taken_key_by_key_from_meta_data_then_from_custom_fields() {
+        let both = (Some("code".to_owned()), Some("17".to_owned()));
+        for changes in [
+            json!({ "meta_data": { "cello_ucc": "code", "new_user_id": 17 } }),
+            json!({ "meta_data": { "cello_ucc": " code ", "new_user_id": "17" } }),
+            json!({ "meta_data": r#"{"cello_ucc": "code", "new_user_id": 17}"# }),
+            json!({ "cf_cello_ucc": "code", "cf_new_user_id": 17 }),
+            json!({ "meta_data": { "cello_ucc": "code" }, "cf_new_user_id": "17" }),
+            json!({ "meta_data": { "cello_ucc": "code", "new_user_id": "  " }, "cf_new_user_id": "17" }),
+            json!({ "meta_data": null, "cf_cello_ucc": "code", "cf_new_user_id": "17" }),
+            json!({ "meta_data": "not json", "cf_cello_ucc": "code", "cf_new_user_id": "17" }),
+            json!({ "meta_data": [], "cf_cello_ucc": "code", "cf_new_user_id": "17" }),
+        ] {
+            assert_eq!(referral(changes.clone()), both, "{changes}");
+        }
+        assert_eq!(referral(json!({ "meta_data": { "cello_ucc": null, "new_user_id": "" } })), (None, None));
+    }
+
+    #[test]
+    fn meta_data_and_fields_that_differ_are_worth_a_word() {
+        let both = json!({ "meta_data": { "cello_ucc": "code" }, "cf_cello_ucc": "other" });
+        assert_eq!(seen("customer_created", both).1.warnings(), ["metadata_differs"]);
+        let same = json!({ "meta_data": { "cello_ucc": "code" }, "cf_cello_ucc": " code" });
+        assert_eq!(seen("customer_created", same).1.warnings(), [""; 0]);
+    }
+
+    #[test]
+    fn only_a_change_that_shows_complete_data_may_have_completed_it() {
+        let data = || json!({ "meta_data": { "cello_ucc": "code", "new_user_id": "17" } });
+        assert_eq!(seen("customer_created", data()).0.completed_at, None);
+        assert_eq!(seen("customer_changed", data()).0.completed_at.unwrap().as_second(), AT);
+        assert_eq!(seen("customer_changed", json!({ "meta_data": { "cello_ucc": "code" } })).0.completed_at, None);
+    }
+
+    #[test]
+    fn a_name_is_that_of_the_person_else_of_the_company() {
+        let name = |changes: Value| seen("customer_created", changes).0.name;
+        let company = json!({ "company": "Acme" });
+        assert_eq!(name(json!({ "first_name": "Ada", "last_name": "L.", "company": "Acme" })).unwrap(), "Ada L.");
+        assert_eq!(name(json!({ "last_name": "L." })).unwrap(), "L.");
+        assert_eq!(name(company).unwrap(), "Acme");
+    }
+
+    #[test]
+    fn without_a_customer_there_is_nothing_to_tell() {
+        for kind in ["customer_created", "customer_changed", "customer_deleted"] {
+            assert_eq!(chargebee(kind, json!({})).reason(), "no_customer");
+        }
+    }
+}

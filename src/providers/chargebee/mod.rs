@@ -1,0 +1,186 @@
+//! Chargebee: from a request with Basic credentials to facts, for both product catalogues.
+//!
+//! Chargebee signs nothing, so the credentials are all that proves a webhook; a secret in the URL is never accepted in
+//! their place. The whole customer travels inside most events, so no look-up is needed.
+
+pub mod basic;
+mod customer;
+mod payment;
+mod subscription;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::json::Look;
+use super::metadata::Keys;
+use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
+use crate::config::Config;
+use crate::decision::Reason;
+use crate::facts::{Learned, Mode, Reading};
+
+pub const NAME: &str = "chargebee";
+
+pub struct Chargebee {
+    credentials: basic::Credentials,
+    /// The pair to sign with for replay: the first.
+    pair: Option<SecretString>,
+    keys: Keys,
+    mode: Option<Mode>,
+}
+
+impl Chargebee {
+    /// `None` when no credentials are configured.
+    pub fn from_config(config: &Config) -> Option<Arc<dyn Provider>> {
+        (!config.chargebee.credentials.is_empty()).then(|| Arc::new(Self::reader(config)) as Arc<dyn Provider>)
+    }
+
+    /// Reads and verifies; there is nothing else to it.
+    pub fn reader(config: &Config) -> Self {
+        Self {
+            credentials: basic::Credentials::new(&config.chargebee.credentials),
+            pair: config.chargebee.credentials.first().cloned(),
+            keys: Keys::new(&config.metadata),
+            mode: config.chargebee.mode,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Chargebee {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn credential_header(&self) -> &'static str {
+        "authorization"
+    }
+
+    fn admit(&self, credential: Option<&str>) -> Result<(), Refusal> {
+        self.credentials.verify(credential)
+    }
+
+    fn authenticate(&self, credential: Option<&str>, body: &[u8], _: Timestamp) -> Result<(), Refusal> {
+        self.credentials.verify(credential)?;
+        if body.is_empty() { Err(Refusal::EmptyBody) } else { Ok(()) }
+    }
+
+    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
+        let event: Value = serde_json::from_slice(body)?;
+        Ok(Envelope {
+            event_id: event.owned("id").ok_or(IdentifyError::Missing("id"))?,
+            kind: event.owned("event_type").unwrap_or_default(),
+            account: String::new(),
+            // The body does not say whether the site is a test site; the setting does.
+            mode: self.mode,
+            at: event.time("occurred_at").unwrap_or(Timestamp::UNIX_EPOCH),
+        })
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Reading, ReadError> {
+        let body: Value = serde_json::from_slice(body)?;
+        if body.text("api_version") != Some("v2") {
+            return Ok(Reading::nothing(
+                Reason::UnsupportedVersion,
+                "only webhooks of Chargebee's API v2 are read; choose v2 in the webhook's settings",
+            ));
+        }
+        let event = Event::new(&body, &self.keys)?;
+        if event.is_demo() {
+            return Ok(Reading::nothing(Reason::DemoData, "its ids begin with `cbdemo_`: Chargebee's sample data"));
+        }
+        let reading = match event.action() {
+            "customer_created" | "customer_changed" => customer::seen(&event)?,
+            "customer_deleted" => return customer::deleted(&event),
+            "subscription_created" => subscription::created(&event)?,
+            "subscription_started" => subscription::started(&event)?,
+            "subscription_activated" => subscription::activated(&event)?,
+            "subscription_changed" | "subscription_reactivated" | "subscription_resumed" => {
+                subscription::changed(&event)?
+            }
+            "subscription_cancelled" | "subscription_canceled" | "subscription_deleted" => subscription::ended(&event)?,
+            "payment_succeeded" => payment::succeeded(&event)?,
+            "payment_refunded" => payment::refunded(&event)?,
+            "subscription_renewed" | "subscription_items_renewed" => {
+                Reading::nothing(Reason::ReportedElsewhere, "`payment_succeeded` tells of the renewal's payment")
+            }
+            "refund_initiated" => {
+                Reading::nothing(Reason::ReportedElsewhere, "`payment_refunded` tells when the money has moved")
+            }
+            _ => Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{}`", event.kind)),
+        };
+        let mut learned = event.learned();
+        learned.extend(reading.learned);
+        Ok(Reading { learned, ..reading })
+    }
+
+    fn can_look_up(&self) -> bool {
+        false
+    }
+
+    async fn look_up(&self, _: &Question) -> Result<Vec<Learned>, LookUpError> {
+        Ok(vec![])
+    }
+
+    fn sign(&self, _: &[u8], _: Timestamp) -> String {
+        let pair = self.pair.as_ref().and_then(|pair| pair.expose_secret().split_once(':'));
+        pair.map(|(user, password)| basic::header(user, password)).unwrap_or_default()
+    }
+
+    fn recognises(&self, body: &Value) -> bool {
+        body.text("event_type").is_some() && body.at("content").is_some()
+    }
+}
+
+/// An event, taken apart.
+struct Event<'a> {
+    id: &'a str,
+    kind: &'a str,
+    at: Timestamp,
+    content: &'a Value,
+    keys: &'a Keys,
+}
+
+impl<'a> Event<'a> {
+    fn new(body: &'a Value, keys: &'a Keys) -> Result<Self, ReadError> {
+        let kind = body.text("event_type").unwrap_or_default();
+        let missing = |field| ReadError::Missing { kind: kind.to_owned(), field };
+        Ok(Self {
+            id: body.text("id").ok_or_else(|| missing("id"))?,
+            kind,
+            at: body.time("occurred_at").ok_or_else(|| missing("occurred_at"))?,
+            content: body.at("content").ok_or_else(|| missing("content"))?,
+            keys,
+        })
+    }
+
+    /// The event's type without the mark of a backdated one, which says the same thing of another day.
+    fn action(&self) -> &'a str {
+        self.kind.strip_suffix("_with_backdating").unwrap_or(self.kind)
+    }
+
+    fn is_demo(&self) -> bool {
+        ["customer", "subscription", "invoice", "transaction"].into_iter().any(|object| {
+            self.content.at(object).and_then(|object| object.text("id")).is_some_and(|id| id.starts_with("cbdemo_"))
+        })
+    }
+
+    /// Milliseconds: the resource's own version, else the time of the event.
+    fn version(&self, resource: &Value) -> i64 {
+        resource.int("resource_version").unwrap_or(self.at.as_millisecond())
+    }
+
+    /// Customer and subscription travel in most events, whatever these tell.
+    fn learned(&self) -> Vec<Learned> {
+        let customer = customer::in_content(self).map(|(customer, _)| Learned::Customer(customer));
+        let subscription = subscription::in_content(self).map(Learned::Subscription);
+        customer.into_iter().chain(subscription).collect()
+    }
+
+    fn missing(&self, field: &'static str) -> ReadError {
+        ReadError::Missing { kind: self.kind.to_owned(), field }
+    }
+}

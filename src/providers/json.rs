@@ -1,0 +1,116 @@
+//! Tolerant reading of JSON: what is absent, null or of another type is `None`, never an error.
+//!
+//! Providers add keys and values without notice and drop them between API versions, so readers ask for the few fields
+//! they need by path and decide themselves what a missing one means.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// Asks a JSON value for what lies below it. Paths are keys joined by dots.
+pub trait Look {
+    /// What lies at `path`; `None` for null as well.
+    fn at(&self, path: &str) -> Option<&Value>;
+
+    fn text(&self, path: &str) -> Option<&str> {
+        self.at(path)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    fn owned(&self, path: &str) -> Option<String> {
+        self.text(path).map(str::to_owned)
+    }
+
+    /// A whole number. Amounts are 64 bits with a sign; a number with a fraction is no amount.
+    fn int(&self, path: &str) -> Option<i64> {
+        self.at(path)?.as_i64()
+    }
+
+    fn flag(&self, path: &str) -> Option<bool> {
+        self.at(path)?.as_bool()
+    }
+
+    /// Unix seconds.
+    fn time(&self, path: &str) -> Option<Timestamp> {
+        Timestamp::from_second(self.int(path)?).ok()
+    }
+
+    /// An id, whether the provider gives the id or the whole object.
+    fn id(&self, path: &str) -> Option<String> {
+        let value = self.at(path)?;
+        value.as_str().or_else(|| value.get("id")?.as_str()).filter(|id| !id.is_empty()).map(str::to_owned)
+    }
+
+    /// An empty slice where there is no list.
+    fn list(&self, path: &str) -> &[Value] {
+        self.at(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Look for Value {
+    fn at(&self, path: &str) -> Option<&Value> {
+        path.split('.').try_fold(self, |value, key| value.get(key)).filter(|value| !value.is_null())
+    }
+}
+
+/// `now` with `former` laid over it, the way providers state former values: objects key by key, everything else
+/// whole. A null in `former` means that the key was not there. Lists are whole, but an entry that is still there is
+/// laid over its present self, in case only what changed of it is given.
+pub fn overlay(now: &Value, former: &Value) -> Value {
+    match (now, former) {
+        (Value::Object(now), Value::Object(former)) => {
+            let mut merged = now.clone();
+            for (key, former) in former {
+                let value = merged.get(key).map_or_else(|| former.clone(), |now| overlay(now, former));
+                merged.insert(key.clone(), value);
+            }
+            Value::Object(merged)
+        }
+        (Value::Array(now), Value::Array(former)) => Value::Array(
+            former
+                .iter()
+                .enumerate()
+                .map(|(index, entry)| match present(now, entry, index) {
+                    Some(present) => overlay(present, entry),
+                    None => entry.clone(),
+                })
+                .collect(),
+        ),
+        _ => former.clone(),
+    }
+}
+
+/// The present self of a former list entry: the one with its id, else the one in its place.
+fn present<'a>(now: &'a [Value], former: &Value, index: usize) -> Option<&'a Value> {
+    match former.id("id") {
+        Some(id) => now.iter().find(|entry| entry.id("id").as_ref() == Some(&id)),
+        None => now.get(index).filter(|_| former.is_object()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_null_or_of_another_type_is_absent() {
+        let value = json!({"a": null, "b": {"c": 1.5, "d": "x", "e": ""}, "f": {"id": "obj"}});
+        assert_eq!(value.at("a"), None);
+        assert_eq!(value.int("b.c"), None);
+        assert_eq!(value.text("b.e"), None);
+        assert_eq!(value.text("b.d.e"), None);
+        assert_eq!(value.id("f").as_deref(), Some("obj"));
+        assert_eq!(value.id("b.d").as_deref(), Some("x"));
+        assert!(value.list("b").is_empty());
+    }
+
+    #[test]
+    fn former_values_are_laid_over_key_by_key_and_lists_whole() {
+        let now = json!({"metadata": {"a": "1", "b": "2"}, "items": {"data": [1, 2]}, "status": "active"});
+        let former = json!({"metadata": {"b": null}, "items": {"data": [3]}});
+        assert_eq!(
+            overlay(&now, &former),
+            json!({"metadata": {"a": "1", "b": null}, "items": {"data": [3]}, "status": "active"})
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! The referral data that operators put on their customers: which keys are looked for, and what counts as a value.
+
+use serde_json::Value;
+
+use crate::config;
+use crate::decision::{Warning, WarningCode};
+use crate::facts::ReferralData;
+
+/// The keys to look for, with the spelling the operator configured.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    ucc: Vec<String>,
+    user_id: Vec<String>,
+    organization_id: Vec<String>,
+    organization_mode: bool,
+}
+
+impl Keys {
+    pub fn new(metadata: &config::Metadata) -> Self {
+        Self {
+            ucc: metadata.ucc.clone(),
+            user_id: metadata.user_id.clone(),
+            organization_id: metadata.organization_id.clone(),
+            organization_mode: metadata.organization_mode,
+        }
+    }
+
+    /// Reads all three values; `find` returns what stands under one key, already usable.
+    pub fn read(&self, find: impl Fn(&str) -> Option<String>) -> ReferralData {
+        let first = |keys: &[String]| keys.iter().find_map(|key| find(key));
+        ReferralData {
+            ucc: first(&self.ucc),
+            user_id: first(&self.user_id),
+            organization_id: first(&self.organization_id),
+        }
+    }
+
+    /// Whether everything is there that a referral event needs.
+    pub fn complete(&self, data: &ReferralData) -> bool {
+        data.is_complete(self.organization_mode)
+    }
+
+    /// A warning where another object than the customer carries a code: nobody else reads it there either.
+    pub fn warn_of_code_on(&self, metadata: Option<&Value>, place: &str) -> Option<Warning> {
+        let metadata = metadata?;
+        self.ucc.iter().find(|key| metadata.get(key.as_str()).and_then(usable).is_some()).map(|key| {
+            Warning::new(
+                WarningCode::MetadataOnWrongObject,
+                format!("`{key}` stands in the metadata of the {place}; only the customer's metadata is read"),
+            )
+        })
+    }
+}
+
+/// A usable value: text that is not blank, trimmed, or a whole number as its digits.
+pub fn usable(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned),
+        Value::Number(number) => (number.is_i64() || number.is_u64()).then(|| number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn blank_and_null_count_as_absent_and_numbers_become_their_digits() {
+        assert_eq!(usable(&json!("  usr_1 ")).as_deref(), Some("usr_1"));
+        assert_eq!(usable(&json!(10231)).as_deref(), Some("10231"));
+        assert_eq!(usable(&json!(u64::MAX)).as_deref(), Some("18446744073709551615"));
+        for unusable in [json!(""), json!("   "), json!(null), json!({}), json!(1.5), json!(true)] {
+            assert_eq!(usable(&unusable), None, "{unusable}");
+        }
+    }
+
+    #[test]
+    fn the_first_key_with_a_value_wins() {
+        let keys = Keys::new(&config::Config::default().metadata);
+        let metadata = json!({"new_user_id": " ", "productUserId": "usr_2", "newUserId": "usr_3", "cello_ucc": "aB3"});
+        let data = keys.read(|key| metadata.get(key).and_then(usable));
+        assert_eq!(data.user_id.as_deref(), Some("usr_2"));
+        assert_eq!(data.ucc.as_deref(), Some("aB3"));
+    }
+}

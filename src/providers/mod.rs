@@ -1,0 +1,169 @@
+//! The payment providers: what each must be able to do, and the list of them.
+//!
+//! To add one, write a folder with a type that implements [`Provider`] and name it in [`enabled`]. The contract has no
+//! default methods, so a provider that forgets to verify its webhooks does not compile.
+
+pub mod chargebee;
+mod json;
+mod metadata;
+pub mod stripe;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::facts::{Learned, Mode, Reading};
+
+/// The providers that have a secret configured, in the order in which they are documented.
+pub fn enabled(config: &Config) -> Vec<Arc<dyn Provider>> {
+    [stripe::Stripe::from_config(config), chargebee::Chargebee::from_config(config)].into_iter().flatten().collect()
+}
+
+/// All providers, able to read but not to verify: for `map`, which takes files and no requests.
+pub fn readers(config: &Config) -> Vec<Arc<dyn Provider>> {
+    vec![Arc::new(stripe::Stripe::reader(config)), Arc::new(chargebee::Chargebee::reader(config))]
+}
+
+/// What the relay needs of a payment provider. Everything but [`look_up`](Provider::look_up) is pure.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Lower case; the last part of the webhook's path and the first part of business keys.
+    fn name(&self) -> &'static str;
+
+    /// The request header that proves where a webhook comes from.
+    fn credential_header(&self) -> &'static str;
+
+    /// Whether the body of a request with this credential is worth reading at all. Decided before a byte of it is.
+    fn admit(&self, credential: Option<&str>) -> Result<(), Refusal>;
+
+    /// Whether the request is genuine: looks at the raw bytes, parses nothing.
+    fn authenticate(&self, credential: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), Refusal>;
+
+    /// What identifies the event, and nothing more.
+    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError>;
+
+    /// Which facts a stored webhook states. Tolerant: unknown keys and values never fail.
+    fn read(&self, body: &[u8]) -> Result<Reading, ReadError>;
+
+    /// Whether there is an API to ask, and a key for it.
+    fn can_look_up(&self) -> bool;
+
+    /// Asks the provider's API. What it does not have teaches nothing.
+    async fn look_up(&self, question: &Question) -> Result<Vec<Learned>, LookUpError>;
+
+    /// The credential header's value that the provider would send with this body, for replay and tests.
+    fn sign(&self, body: &[u8], now: Timestamp) -> String;
+
+    /// Whether a parsed body is one of this provider's webhooks, told from its shape.
+    fn recognises(&self, body: &serde_json::Value) -> bool;
+}
+
+/// What identifies a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    pub event_id: String,
+    /// The provider's name for what happened, such as `invoice.paid`.
+    pub kind: String,
+    /// Connected account; empty for the operator's own.
+    pub account: String,
+    /// `None` where the provider does not say.
+    pub mode: Option<Mode>,
+    /// The provider's time of the event.
+    pub at: Timestamp,
+}
+
+/// Something the directory does not know, to be asked of the provider's API.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Question {
+    Customer {
+        account: String,
+        id: String,
+    },
+    /// Answers with the subscription and its customer.
+    Subscription {
+        account: String,
+        id: String,
+    },
+    /// Which invoice this payment settles.
+    Payment {
+        account: String,
+        id: String,
+    },
+}
+
+/// Why a request is not taken. The text is for the log; the sender learns only the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Refusal {
+    #[error("the signature header is missing or blank")]
+    SignatureMissing,
+    #[error("the signature header is malformed")]
+    SignatureMalformed,
+    #[error("no signature matches any configured secret")]
+    SignatureWrong,
+    #[error("the signature is older than the tolerance")]
+    TooOld,
+    #[error("the signature's time lies in the future by more than the tolerance")]
+    FromTheFuture,
+    #[error("the body is empty")]
+    EmptyBody,
+    #[error("the credentials are missing or malformed")]
+    CredentialsMissing,
+    #[error("the credentials are wrong")]
+    CredentialsWrong,
+}
+
+impl Refusal {
+    /// A stable word for logs and metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureMalformed => "signature_malformed",
+            Self::SignatureWrong => "signature_wrong",
+            Self::TooOld => "signature_too_old",
+            Self::FromTheFuture => "signature_from_the_future",
+            Self::EmptyBody => "empty_body",
+            Self::CredentialsMissing => "credentials_missing",
+            Self::CredentialsWrong => "credentials_wrong",
+        }
+    }
+
+    /// 401 for credentials, as HTTP has it; 400 for everything about a signature.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::CredentialsMissing | Self::CredentialsWrong => 401,
+            _ => 400,
+        }
+    }
+}
+
+/// A genuine webhook that cannot be told from another: it is answered 400 and not stored.
+#[derive(Debug, Error)]
+pub enum IdentifyError {
+    #[error("the body is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    #[error("the body has no `{0}`")]
+    Missing(&'static str),
+}
+
+/// A stored webhook whose content does not have the shape its type promises.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    #[error("the body is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    #[error("{kind} without `{field}`: the provider always sends it, so the body is damaged or of an unknown form")]
+    Missing { kind: String, field: &'static str },
+}
+
+/// A look-up without an answer: the fact is held and the question asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LookUpError {
+    #[error("{provider}'s API refused the key ({status}); check the key and that it may read {what}")]
+    Refused { provider: &'static str, status: u16, what: &'static str },
+    #[error("{provider}'s API has no answer now: {problem}")]
+    Unavailable { provider: &'static str, problem: String },
+}

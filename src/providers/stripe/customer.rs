@@ -1,0 +1,125 @@
+//! Customers: who they are and whose referral.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Event;
+use crate::facts::{Customer, Detail, Fact, Learned, Reading, ReferralData};
+use crate::providers::ReadError;
+use crate::providers::json::{Look, overlay};
+use crate::providers::metadata::{Keys, usable};
+
+/// A new customer.
+pub fn created(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
+    let customer = customer(event.object, keys, event.version()).ok_or_else(|| event.missing("data.object.id"))?;
+    let at = customer.created_at.unwrap_or(event.at);
+    Ok(seen(customer, at, true))
+}
+
+/// A changed customer: announces a signup only where code or user id became complete by this very change.
+pub fn updated(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
+    let mut customer = customer(event.object, keys, event.version()).ok_or_else(|| event.missing("data.object.id"))?;
+    let former_metadata = event.former.and_then(|former| former.at("metadata"));
+    if let Some(former) = former_metadata {
+        let now = event.object.at("metadata").cloned().unwrap_or_else(|| Value::Object(Default::default()));
+        let former = referral_data(&overlay(&now, former), keys);
+        if former != customer.referral {
+            if keys.complete(&former) {
+                customer.replaced = Some(former);
+            } else if keys.complete(&customer.referral) {
+                customer.completed_at = Some(event.at);
+            }
+        }
+    }
+    let announces = customer.completed_at.is_some();
+    Ok(seen(customer, event.at, announces))
+}
+
+/// A deleted customer. The object may be whole or only an id.
+pub fn deleted(event: &Event) -> Result<Reading, ReadError> {
+    let id = event.object.owned("id").ok_or_else(|| event.missing("data.object.id"))?;
+    let fact = Fact { at: event.at, customer: Some(id.clone()), detail: Detail::CustomerDeleted, warnings: vec![] };
+    Ok(Reading::fact(fact).learning([Learned::CustomerDeleted { id }]))
+}
+
+fn seen(customer: Customer, at: Timestamp, announces: bool) -> Reading {
+    let fact =
+        Fact { at, customer: Some(customer.id.clone()), detail: Detail::CustomerSeen { announces }, warnings: vec![] };
+    Reading::fact(fact).learning([Learned::Customer(customer)])
+}
+
+/// Reads a customer object, from a webhook or a look-up. `None` without an id.
+pub fn customer(object: &Value, keys: &Keys, version: i64) -> Option<Customer> {
+    Some(Customer {
+        id: object.owned("id")?,
+        referral: object.at("metadata").map(|metadata| referral_data(metadata, keys)).unwrap_or_default(),
+        email: object.owned("email"),
+        name: object.owned("name"),
+        created_at: object.time("created"),
+        version,
+        completed_at: None,
+        replaced: None,
+    })
+}
+
+fn referral_data(metadata: &Value, keys: &Keys) -> ReferralData {
+    keys.read(|key| metadata.get(key).and_then(usable))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::providers::testing::{AT, Says, stripe_after};
+
+    const A: &str = "AAAAAAAAAAA";
+    const B: &str = "BBBBBBBBBBB";
+
+    /// Whether the update announces a signup, and what it learned.
+    fn updated(metadata: Value, former: Value) -> (bool, Customer) {
+        let object = json!({ "id": "cus_1", "created": AT - 60, "metadata": metadata });
+        let reading = stripe_after("customer.updated", object, former);
+        let Detail::CustomerSeen { announces } = reading.only_fact().detail else { panic!() };
+        let Some(Learned::Customer(customer)) = reading.learned.into_iter().next() else { panic!() };
+        (announces, customer)
+    }
+
+    #[test]
+    fn a_code_or_user_id_that_was_missing_completes_the_customer_then() {
+        for missing in ["cello_ucc", "new_user_id"] {
+            for nothing in [json!(null), json!("  ")] {
+                let former = json!({ "metadata": { missing: nothing } });
+                let (announces, customer) = updated(json!({ "cello_ucc": A, "new_user_id": "u" }), former);
+                assert!(announces && customer.completed_at.is_some_and(|at| at.as_second() == AT), "{missing}");
+                assert_eq!(customer.replaced, None);
+            }
+        }
+    }
+
+    #[test]
+    fn an_overwritten_code_is_remembered_as_it_was() {
+        let former = json!({ "metadata": { "cello_ucc": A } });
+        let (announces, customer) = updated(json!({ "cello_ucc": B, "new_user_id": "u" }), former.clone());
+        assert!(!announces);
+        assert_eq!(customer.replaced.unwrap().ucc.as_deref(), Some(A));
+        let (announces, customer) = updated(json!({ "new_user_id": "u" }), former);
+        assert!(!announces, "and so is one that was taken away");
+        assert_eq!(customer.replaced.unwrap().ucc.as_deref(), Some(A));
+    }
+
+    #[test]
+    fn other_changes_announce_nothing() {
+        for former in [
+            json!(null),
+            json!({ "email": "old@example.com" }),
+            json!({ "metadata": { "team": null } }),
+            json!({ "metadata": { "cello_ucc": format!(" {A} ") } }),
+        ] {
+            let (announces, customer) = updated(json!({ "cello_ucc": A, "new_user_id": "u" }), former.clone());
+            assert!(!announces && customer.completed_at.is_none() && customer.replaced.is_none(), "{former}");
+        }
+        let former = json!({ "metadata": { "cello_ucc": null } });
+        assert!(!updated(json!({ "cello_ucc": A }), former).0, "a code alone is not complete");
+    }
+}

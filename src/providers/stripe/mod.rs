@@ -1,0 +1,184 @@
+//! Stripe: from a signed request to facts, for every API version since 2018.
+//!
+//! Payloads keep the version their endpoint was created with, for ever. So nothing here looks at the version: each
+//! reader looks at which fields exist. The break that matters is 2025-03-31 (basil), which moved the subscription, the
+//! price and the payment of an invoice elsewhere or out of the webhook.
+
+mod charge;
+mod checkout;
+mod customer;
+mod invoice;
+#[cfg(feature = "stripe-lookup")]
+mod look_up;
+#[cfg(not(feature = "stripe-lookup"))]
+#[path = "no_look_up.rs"]
+mod look_up;
+pub mod signature;
+mod subscription;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::json::Look;
+use super::metadata::Keys;
+use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
+use crate::config::Config;
+use crate::decision::Reason;
+use crate::facts::{Learned, Mode, Reading};
+
+pub const NAME: &str = "stripe";
+
+pub struct Stripe {
+    verifier: signature::Verifier,
+    /// The secret to sign with for replay: the first.
+    secret: Option<SecretString>,
+    keys: Keys,
+    api: Option<look_up::Api>,
+}
+
+impl Stripe {
+    /// `None` when no webhook secret is configured.
+    pub fn from_config(config: &Config) -> Option<Arc<dyn Provider>> {
+        (!config.stripe.webhook_secrets.is_empty()).then(|| {
+            Arc::new(Self { api: look_up::Api::from_config(config), ..Self::reader(config) }) as Arc<dyn Provider>
+        })
+    }
+
+    /// Reads and verifies, and never asks Stripe anything.
+    pub fn reader(config: &Config) -> Self {
+        Self {
+            verifier: signature::Verifier::new(config.stripe.webhook_secrets.clone(), config.stripe.tolerance),
+            secret: config.stripe.webhook_secrets.first().cloned(),
+            keys: Keys::new(&config.metadata),
+            api: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Stripe {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn credential_header(&self) -> &'static str {
+        "stripe-signature"
+    }
+
+    fn admit(&self, credential: Option<&str>) -> Result<(), Refusal> {
+        // The signature covers the body, so all that can be told before it is its form.
+        self.verifier.admit(credential)
+    }
+
+    fn authenticate(&self, credential: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), Refusal> {
+        self.verifier.verify(credential, body, now)
+    }
+
+    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
+        let event: Value = serde_json::from_slice(body)?;
+        // Thin events give their time as text.
+        let at = event.time("created").or_else(|| event.text("created")?.parse().ok());
+        Ok(Envelope {
+            event_id: event.owned("id").ok_or(IdentifyError::Missing("id"))?,
+            kind: event.owned("type").unwrap_or_default(),
+            account: event.owned("account").unwrap_or_default(),
+            mode: event.flag("livemode").map(|live| if live { Mode::Live } else { Mode::Test }),
+            at: at.unwrap_or(Timestamp::UNIX_EPOCH),
+        })
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Reading, ReadError> {
+        let body: Value = serde_json::from_slice(body)?;
+        if body.text("object") == Some("v2.core.event") {
+            return Ok(Reading::nothing(
+                Reason::UnsupportedVersion,
+                "a thin event carries only ids; register the endpoint for snapshot events",
+            ));
+        }
+        let event = Event::new(&body)?;
+        match event.kind {
+            "customer.created" => customer::created(&event, &self.keys),
+            "customer.updated" => customer::updated(&event, &self.keys),
+            "customer.deleted" => customer::deleted(&event),
+            "customer.subscription.created" => subscription::created(&event, &self.keys),
+            "customer.subscription.updated" => subscription::updated(&event, &self.keys),
+            "customer.subscription.deleted" => subscription::ended(&event, &self.keys),
+            "invoice.paid" => invoice::paid(&event, &self.keys),
+            "invoice.payment_succeeded" => Ok(Reading::nothing(
+                Reason::ReportedElsewhere,
+                "`invoice.paid` tells of the same payment; reporting both would count it twice",
+            )),
+            "invoice_payment.paid" => Ok(invoice::payment(&event)),
+            "charge.refunded" => charge::refunded(&event),
+            "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => Ok(Reading::nothing(
+                Reason::ReportedElsewhere,
+                "`charge.refunded` tells of every refund; reporting both would count it twice",
+            )),
+            "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+                checkout::completed(&event, &self.keys)
+            }
+            "charge.succeeded" | "payment_intent.succeeded" => Ok(Reading::nothing(
+                Reason::ReportedElsewhere,
+                "`invoice.paid` or the Checkout session tells of this payment",
+            )),
+            kind => Ok(Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{kind}`"))),
+        }
+    }
+
+    fn can_look_up(&self) -> bool {
+        self.api.is_some()
+    }
+
+    async fn look_up(&self, question: &Question) -> Result<Vec<Learned>, LookUpError> {
+        match &self.api {
+            Some(api) => api.ask(question, &self.keys).await,
+            None => Ok(vec![]),
+        }
+    }
+
+    fn sign(&self, body: &[u8], now: Timestamp) -> String {
+        self.secret.as_ref().map(|secret| signature::sign(secret.expose_secret(), body, now)).unwrap_or_default()
+    }
+
+    fn recognises(&self, body: &Value) -> bool {
+        let is_event = matches!(body.text("object"), Some("event" | "v2.core.event"));
+        body.text("type").is_some() && (is_event || body.at("data.object").is_some())
+    }
+}
+
+/// A snapshot event, taken apart.
+struct Event<'a> {
+    id: &'a str,
+    kind: &'a str,
+    at: Timestamp,
+    object: &'a Value,
+    /// Former values of what changed, on `…updated` events and refunds.
+    former: Option<&'a Value>,
+}
+
+impl<'a> Event<'a> {
+    fn new(body: &'a Value) -> Result<Self, ReadError> {
+        let kind = body.text("type").unwrap_or_default();
+        let missing = |field| ReadError::Missing { kind: kind.to_owned(), field };
+        Ok(Self {
+            id: body.text("id").ok_or_else(|| missing("id"))?,
+            kind,
+            at: body.time("created").ok_or_else(|| missing("created"))?,
+            object: body.at("data.object").ok_or_else(|| missing("data.object"))?,
+            former: body.at("data.previous_attributes"),
+        })
+    }
+
+    /// Milliseconds, for telling older states from newer ones.
+    fn version(&self) -> i64 {
+        self.at.as_millisecond()
+    }
+
+    fn missing(&self, field: &'static str) -> ReadError {
+        ReadError::Missing { kind: self.kind.to_owned(), field }
+    }
+}
