@@ -12,4 +12,6 @@ pub mod money;
 pub mod providers;
 pub mod referral_event;
 pub mod rules;
+pub mod server;
 pub mod store;
+pub mod telemetry;
