@@ -1,0 +1,244 @@
+//! Whose referral a customer is: what the directory learns from every webhook, and what it answers.
+//!
+//! The answer must not depend on the order in which webhooks arrive. So every state carries its version, the earliest
+//! state with code and user id is the one that counts, and once Cello was told of a customer nothing changes any more:
+//! the first code reported for a user is pinned. Of a customer without a code nothing but the id and the time is kept.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::facts::{Customer, KnownCustomer, ReferralData, Scope};
+
+/// How late a code may appear after a payment and still count: Cello imports no older transactions.
+pub const LATE_CODE_LIMIT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The answer of the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attribution {
+    Referred(Referral),
+    NotReferred,
+    /// A code without the user id that Cello needs.
+    UserIdMissing,
+    /// In organization mode: a code and a user id without the organization.
+    OrganizationIdMissing,
+    /// No webhook or look-up has told of this customer.
+    Unseen,
+}
+
+/// A customer who came by somebody's link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referral {
+    pub ucc: String,
+    pub user_id: String,
+    /// Set in organization mode only.
+    pub organization_id: Option<String>,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub created_at: Option<Timestamp>,
+    /// When code and user id became complete, where that was later than the creation.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl Referral {
+    /// Whom Cello credits: the organization in organization mode, else the user.
+    pub fn subject(&self) -> &str {
+        self.organization_id.as_deref().unwrap_or(&self.user_id)
+    }
+
+    /// When the user signed up: at the customer's creation, or for a late code when it became complete.
+    pub fn signed_up_at(&self) -> Option<Timestamp> {
+        self.completed_at.or(self.created_at)
+    }
+
+    /// Whether the code came too late for something that happened at `at`.
+    pub fn is_too_late_for(&self, at: Timestamp) -> bool {
+        self.completed_at.is_some_and(|completed| completed.duration_since(at) > LATE_CODE_LIMIT)
+    }
+}
+
+/// Whose referral `known` is.
+pub fn attribute(known: Option<&KnownCustomer>, organization_mode: bool) -> Attribution {
+    // Version 0 is a customer of whom only the deletion is known.
+    let Some(known) = known.filter(|known| known.version > 0) else { return Attribution::Unseen };
+    let Some(ucc) = known.ucc.clone() else { return Attribution::NotReferred };
+    let Some(user_id) = known.user_id.clone() else { return Attribution::UserIdMissing };
+    if organization_mode && known.organization_id.is_none() {
+        return Attribution::OrganizationIdMissing;
+    }
+    Attribution::Referred(Referral {
+        ucc,
+        user_id,
+        organization_id: known.organization_id.clone().filter(|_| organization_mode),
+        email: known.email.clone(),
+        name: known.name.clone(),
+        created_at: known.created_at,
+        completed_at: known.completed_at,
+    })
+}
+
+/// What may be waited for. Written as text because the store finds held facts by it.
+pub fn customer_topic(scope: &Scope, id: &str) -> String {
+    format!("customer:{}:{id}", scope.prefix())
+}
+
+/// See [`customer_topic`]. Becomes known with every commercial state that is newer than the known one.
+pub fn subscription_topic(scope: &Scope, id: &str) -> String {
+    format!("subscription:{}:{id}", scope.prefix())
+}
+
+/// See [`customer_topic`]. Becomes known when Cello is told of the subscription later than of a newer state of it.
+pub fn report_topic(scope: &Scope, subscription: &str) -> String {
+    format!("report:{}:{subscription}", scope.prefix())
+}
+
+/// See [`customer_topic`].
+pub fn payment_topic(scope: &Scope, payment: &str) -> String {
+    format!("payment:{}:{payment}", scope.prefix())
+}
+
+/// A customer of whom nothing is known but the id.
+pub fn unseen(id: &str) -> KnownCustomer {
+    KnownCustomer { id: id.to_owned(), ..KnownCustomer::default() }
+}
+
+/// What the directory knows of a customer once it was `seen` by a webhook or look-up at `at`.
+pub fn merge(known: Option<KnownCustomer>, seen: &Customer, at: Timestamp, organization_mode: bool) -> KnownCustomer {
+    let mut known = known.unwrap_or_else(|| unseen(&seen.id));
+    let was_incomplete_before = known.version > 0 && known.complete_version.is_none() && known.version < seen.version;
+    let newest = seen.version >= known.version;
+
+    if let Some(former) = &seen.replaced {
+        take_if_earliest(&mut known, former, seen.version - 1, None);
+    }
+    if seen.referral.is_complete(organization_mode) {
+        let completed_at = seen.completed_at.or_else(|| was_incomplete_before.then_some(at));
+        take_if_earliest(&mut known, &seen.referral, seen.version, completed_at);
+    } else if known.complete_version.is_none() && newest {
+        set_referral(&mut known, &seen.referral);
+    } else if !known.reported && known.completed_at.is_none() && known.complete_version > Some(seen.version) {
+        // An older state without the data comes late: what was taken for complete from the start became so later.
+        known.completed_at = known.complete_version.and_then(|version| Timestamp::from_millisecond(version).ok());
+    }
+
+    if newest && !known.deleted {
+        known.email = seen.email.clone();
+        known.name = seen.name.clone();
+    }
+    known.created_at = known.created_at.or(seen.created_at);
+    known.version = known.version.max(seen.version);
+    if known.ucc.is_none() {
+        // Not referred: nothing of this person is kept.
+        set_referral(&mut known, &ReferralData::default());
+        (known.email, known.name) = (None, None);
+    }
+    known
+}
+
+fn take_if_earliest(known: &mut KnownCustomer, data: &ReferralData, version: i64, completed_at: Option<Timestamp>) {
+    if known.reported || known.complete_version.is_some_and(|earliest| earliest <= version) {
+        return;
+    }
+    set_referral(known, data);
+    known.complete_version = Some(version);
+    known.completed_at = completed_at;
+}
+
+fn set_referral(known: &mut KnownCustomer, data: &ReferralData) {
+    known.ucc = data.ucc.clone();
+    known.user_id = data.user_id.clone();
+    known.organization_id = data.organization_id.clone();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(version: i64, ucc: Option<&str>, user: Option<&str>) -> Customer {
+        Customer {
+            id: "cus_1".into(),
+            referral: ReferralData { ucc: ucc.map(Into::into), user_id: user.map(Into::into), organization_id: None },
+            email: Some(format!("v{version}@example.com")),
+            name: None,
+            created_at: Timestamp::from_second(1).ok(),
+            version,
+            completed_at: None,
+            replaced: None,
+        }
+    }
+
+    fn fold(states: &[Customer]) -> KnownCustomer {
+        let at = |state: &Customer| Timestamp::from_millisecond(state.version).unwrap();
+        states.iter().fold(None, |known, state| Some(merge(known, state, at(state), false))).unwrap()
+    }
+
+    fn code(known: &KnownCustomer) -> (&str, &str) {
+        match attribute(Some(known), false) {
+            Attribution::Referred(_) => (known.ucc.as_deref().unwrap(), known.user_id.as_deref().unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_code_counts_whatever_the_order_of_arrival() {
+        let (first, second) = (seen(10, Some("AAAAAAAAAAA"), Some("u1")), seen(20, Some("BBBBBBBBBBB"), Some("u1")));
+        assert_eq!(code(&fold(&[first.clone(), second.clone()])), ("AAAAAAAAAAA", "u1"));
+        assert_eq!(code(&fold(&[second, first])), ("AAAAAAAAAAA", "u1"));
+    }
+
+    #[test]
+    fn a_code_that_was_overwritten_is_known_even_when_only_the_overwriting_is_seen() {
+        let mut update = seen(20, Some("BBBBBBBBBBB"), Some("u1"));
+        update.replaced = Some(seen(0, Some("AAAAAAAAAAA"), Some("u1")).referral);
+        assert_eq!(code(&fold(&[update])), ("AAAAAAAAAAA", "u1"));
+    }
+
+    #[test]
+    fn once_reported_nothing_changes_any_more() {
+        let mut known = fold(&[seen(20, Some("BBBBBBBBBBB"), Some("u2"))]);
+        known.reported = true;
+        let known = merge(Some(known), &seen(10, Some("AAAAAAAAAAA"), Some("u1")), Timestamp::UNIX_EPOCH, false);
+        assert_eq!(code(&known), ("BBBBBBBBBBB", "u2"));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_customer_without_a_code() {
+        let known = fold(&[seen(10, None, Some("u1"))]);
+        assert_eq!(attribute(Some(&known), false), Attribution::NotReferred);
+        assert_eq!((known.email, known.name, known.user_id), (None, None, None));
+    }
+
+    #[test]
+    fn a_code_that_comes_later_completes_the_customer_then() {
+        let known = fold(&[seen(10_000, None, None), seen(20_000, Some("AAAAAAAAAAA"), Some("u1"))]);
+        assert_eq!(known.completed_at, Timestamp::from_second(20).ok());
+        let Attribution::Referred(referral) = attribute(Some(&known), false) else { panic!() };
+        assert_eq!(referral.signed_up_at(), Timestamp::from_second(20).ok());
+    }
+
+    #[test]
+    fn an_older_state_without_the_code_tells_that_it_came_later() {
+        let known = fold(&[seen(20_000, Some("AAAAAAAAAAA"), Some("u1")), seen(10_000, None, None)]);
+        let Attribution::Referred(referral) = attribute(Some(&known), false) else { panic!() };
+        assert_eq!(referral.signed_up_at(), Timestamp::from_second(20).ok());
+    }
+
+    #[test]
+    fn a_code_is_too_late_after_thirty_days_and_not_a_second_before() {
+        let mut known = fold(&[seen(1, Some("AAAAAAAAAAA"), Some("u1"))]);
+        known.completed_at = Timestamp::from_second(30 * 86_400).ok();
+        let Attribution::Referred(referral) = attribute(Some(&known), false) else { panic!() };
+        assert!(!referral.is_too_late_for(Timestamp::from_second(0).unwrap()));
+        assert!(referral.is_too_late_for(Timestamp::from_second(-1).unwrap()));
+    }
+
+    #[test]
+    fn an_older_state_never_replaces_a_newer_one() {
+        let known = fold(&[seen(20, Some("AAAAAAAAAAA"), Some("u1")), seen(10, Some("AAAAAAAAAAA"), Some("u1"))]);
+        assert_eq!(known.email.as_deref(), Some("v20@example.com"));
+    }
+
+    #[test]
+    fn organization_mode_needs_the_organization() {
+        let known = fold(&[seen(10, Some("AAAAAAAAAAA"), Some("u1"))]);
+        assert_eq!(attribute(Some(&known), true), Attribution::OrganizationIdMissing);
+    }
+}

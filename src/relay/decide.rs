@@ -1,0 +1,350 @@
+//! Decides webhooks: reads them, lets the directory learn, gives each fact its verdict, and lets go on what waited.
+//!
+//! All of it happens in one transaction, so a crash leaves either no trace of a webhook's decision or all of it. The
+//! same code serves the running relay, `map` and the tests; it takes the time and the answers of look-ups as
+//! arguments and calls nobody.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::judged::Judged;
+use super::learn::learn;
+use super::look_up::{LookedUp, questions};
+use super::policy::Policy;
+use super::purchase;
+use super::verdict::Judge;
+use super::waiting::{LookUp, deadline, in_an_hour, may_go_on, next_look_up};
+use crate::attribution::{payment_topic, report_topic};
+use crate::cello::wire;
+use crate::decision::{Reason, Sending, Verdict};
+use crate::facts::{Detail, Fact, Learned, Reading};
+use crate::providers::Question;
+use crate::store::{
+    DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, StoreError, Webhook, WebhookState,
+};
+
+/// What became of one webhook, for whoever wants to show it.
+#[derive(Debug, Default)]
+pub struct Decided {
+    pub decisions: Vec<Verdict>,
+    /// Facts of earlier webhooks that went on because of this one, with the provider's event id of each.
+    pub released: Vec<(String, Verdict)>,
+    /// Why the webhook could not be read.
+    pub unreadable: Option<String>,
+}
+
+/// Decides one stored webhook at `now`.
+pub fn decide(
+    ledger: &mut dyn Ledger,
+    policy: &Policy,
+    webhook: &Webhook,
+    now: Timestamp,
+) -> Result<Decided, StoreError> {
+    let mut deciding = Deciding { ledger, policy, now, decided: Decided::default() };
+    let reading = match deciding.read(webhook) {
+        Ok(reading) => reading,
+        Err(problem) => {
+            deciding.ledger.settle_webhook(webhook.id, WebhookState::Unreadable, Some(&problem))?;
+            deciding.decided.unreadable = Some(problem);
+            return Ok(deciding.decided);
+        }
+    };
+    // Before the directory learns from this webhook, since a change is told from what was known before.
+    let before = deciding.subscriptions_before(webhook, &reading)?;
+    let looked_up = policy.not_looked_up(&webhook.scope.provider);
+    let mut topics = deciding.learn(webhook, &reading.learned, webhook.at)?;
+
+    if let Some(nothing) = &reading.nothing {
+        let verdict = Verdict::Ignore { reason: nothing.reason, message: nothing.message.clone() };
+        let record = deciding.record(webhook, 0, None, &Judged::new(verdict.clone(), None));
+        deciding.ledger.put_decision(&record)?;
+        deciding.decided.decisions.push(verdict);
+    }
+    // A customer's own news comes first, then what waited for it, then what else the webhook states: older payments
+    // that a late code brings along go out before the one that brought it.
+    let (signups, rest): (Vec<_>, Vec<_>) = reading.facts.iter().enumerate().partition(|(_, fact)| fact.is_signup());
+    for facts in [signups, rest] {
+        for (number, fact) in facts {
+            let before = before[number].as_deref();
+            let judge = Judge { policy, webhook, reading: &reading, before, looked_up: &looked_up, now };
+            let verdicts = deciding.decide_fact(&judge, number, fact, &mut topics)?;
+            deciding.decided.decisions.extend(verdicts);
+        }
+        deciding.release(std::mem::take(&mut topics), None)?;
+    }
+    deciding.settle(webhook.id)?;
+    Ok(deciding.decided)
+}
+
+/// Decides one held fact again: because its deadline has passed or because a look-up has answered.
+pub fn decide_again(
+    ledger: &mut dyn Ledger,
+    policy: &Policy,
+    held: &HeldFact,
+    looked_up: &LookedUp,
+    now: Timestamp,
+) -> Result<Decided, StoreError> {
+    let mut deciding = Deciding { ledger, policy, now, decided: Decided::default() };
+    let Some(webhook) = deciding.ledger.webhook(held.webhook_id)? else { return Ok(deciding.decided) };
+    let mut topics = deciding.learn(&webhook, &looked_up.learned, now)?;
+    // With others that the answer lets go on, it takes its place among them; else it goes alone. While the answer was
+    // awaited, a webhook may have let it go on already.
+    if !deciding.release(std::mem::take(&mut topics), Some((held, looked_up)))? && deciding.still_waits(held)? {
+        deciding.redecide(held, Some(looked_up), &mut topics)?;
+        deciding.release(topics, None)?;
+    }
+    Ok(deciding.decided)
+}
+
+/// What is worth asking the provider's API about a held fact.
+pub fn open_questions(
+    ledger: &mut dyn Ledger,
+    policy: &Policy,
+    held: &HeldFact,
+) -> Result<Option<(String, Vec<Question>)>, StoreError> {
+    let Some(webhook) = ledger.webhook(held.webhook_id)? else { return Ok(None) };
+    let deciding = Deciding { ledger, policy, now: Timestamp::UNIX_EPOCH, decided: Decided::default() };
+    let Ok(reading) = deciding.read(&webhook) else { return Ok(None) };
+    let Some(fact) = reading.facts.get(held.fact) else { return Ok(None) };
+    let questions = questions(deciding.ledger, &webhook.scope, fact, policy.organization_mode)?;
+    Ok(Some((webhook.scope.provider, questions)))
+}
+
+struct Deciding<'a> {
+    ledger: &'a mut dyn Ledger,
+    policy: &'a Policy,
+    now: Timestamp,
+    decided: Decided,
+}
+
+impl Deciding<'_> {
+    /// The facts of a webhook, or why it cannot be read. A mode that must not reach Cello states no facts.
+    fn read(&self, webhook: &Webhook) -> Result<Reading, String> {
+        let name = &webhook.scope.provider;
+        let provider = self.policy.provider(name).ok_or_else(|| format!("the provider `{name}` is switched off"))?;
+        if let (Some(allowed), Some(mode)) = (self.policy.mode, webhook.mode)
+            && allowed != mode
+        {
+            return Ok(Reading::nothing(
+                Reason::ModeMismatch,
+                format!(
+                    "a {}-mode webhook, and the configured Cello takes only {} ones",
+                    mode.as_str(),
+                    allowed.as_str()
+                ),
+            ));
+        }
+        provider.read(&webhook.body).map_err(|problem| problem.to_string())
+    }
+
+    fn learn(&mut self, webhook: &Webhook, learned: &[Learned], at: Timestamp) -> Result<Vec<String>, StoreError> {
+        learn(self.ledger, &webhook.scope, learned, at, self.policy.organization_mode)
+    }
+
+    /// For each fact the commercial state of its subscription as the directory knew it.
+    fn subscriptions_before(
+        &mut self,
+        webhook: &Webhook,
+        reading: &Reading,
+    ) -> Result<Vec<Option<String>>, StoreError> {
+        let mut before = Vec::with_capacity(reading.facts.len());
+        for fact in &reading.facts {
+            before.push(match &fact.detail {
+                Detail::SubscriptionChanged { subscription, .. } => self
+                    .ledger
+                    .subscription(&webhook.scope, &subscription.id)?
+                    .filter(|known| known.subscription.version < subscription.version)
+                    .map(|known| known.subscription.commercial_state()),
+                _ => None,
+            });
+        }
+        Ok(before)
+    }
+
+    /// Judges a fact, writes the verdict and what follows from it. A purchase may bring its signup with it.
+    fn decide_fact(
+        &mut self,
+        judge: &Judge,
+        number: usize,
+        fact: &Fact,
+        topics: &mut Vec<String>,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let mut verdicts = Vec::new();
+        let mut judged = judge.fact(self.ledger, fact)?;
+        if let (Verdict::Send(_), Detail::InvoicePaid(_)) = (&judged.verdict, &fact.detail)
+            && let Some((signup, of_signup)) = judge.signup_before(self.ledger, fact)?
+        {
+            match of_signup.verdict {
+                // What cannot be told yet must still be told first.
+                Verdict::Hold { .. } => judged = Judged::new(of_signup.verdict, judged.key),
+                _ => {
+                    // Numbers from 1000 on are decisions that no fact of the webhook stands behind.
+                    self.carry_out(judge.webhook, IMPLIED + number, &signup, &of_signup)?;
+                    verdicts.push(of_signup.verdict);
+                }
+            }
+        }
+        self.carry_out(judge.webhook, number, fact, &judged)?;
+        if let (Detail::InvoicePaid(invoice), false) = (&fact.detail, matches!(judged.verdict, Verdict::Hold { .. })) {
+            // Refunds wait for their purchase, whatever becomes of it.
+            topics.push(purchase::key(&judge.webhook.scope, &invoice.id));
+            topics.push(payment_topic(&judge.webhook.scope, &invoice.id));
+        }
+        if let (Some(subscription), Verdict::Send(_)) = (fact.detail.subscription(), &judged.verdict) {
+            let known = self.ledger.subscription(&judge.webhook.scope, &subscription.id)?;
+            if known.is_some_and(|known| known.subscription.version > subscription.version) {
+                // A newer state came first, and may have been taken for no change.
+                topics.push(report_topic(&judge.webhook.scope, &subscription.id));
+            }
+        }
+        verdicts.push(judged.verdict);
+        Ok(verdicts)
+    }
+
+    /// Writes one decision and, for a verdict to send, the referral event.
+    fn carry_out(&mut self, webhook: &Webhook, number: usize, fact: &Fact, judged: &Judged) -> Result<(), StoreError> {
+        let record = self.record(webhook, number, Some(fact), judged);
+        self.ledger.put_decision(&record)?;
+        let Verdict::Send(sending) = &judged.verdict else { return Ok(()) };
+        self.ledger.add_referral_event(&self.referral_event(webhook, sending))?;
+        self.ledger.pin_code(sending.event.subject(), &sending.event.ucc)?;
+        if let Some(mut customer) = match &fact.customer {
+            Some(id) => self.ledger.customer(&webhook.scope, id)?,
+            None => None,
+        } && !customer.reported
+        {
+            customer.reported = true;
+            self.ledger.put_customer(&webhook.scope, &customer)?;
+        }
+        for effect in &judged.effects {
+            effect.apply(self.ledger, &webhook.scope)?;
+        }
+        Ok(())
+    }
+
+    fn referral_event(&self, webhook: &Webhook, sending: &Sending) -> NewReferralEvent {
+        let event = &sending.event;
+        NewReferralEvent {
+            key: sending.key.clone(),
+            subject: event.subject().to_owned(),
+            trigger: event.trigger,
+            webhook_id: webhook.id,
+            at: event.at,
+            invoice_id: event.invoice_id.clone(),
+            subscription_id: event.subscription_id.clone(),
+            price: event.price,
+            currency: event.currency.as_ref().map(|currency| currency.as_str().to_owned()),
+            body: wire::body(event).to_string(),
+            created_at: self.now,
+        }
+    }
+
+    fn record(&self, webhook: &Webhook, number: usize, fact: Option<&Fact>, judged: &Judged) -> DecisionRecord {
+        let base = DecisionRecord {
+            webhook_id: webhook.id,
+            fact: number,
+            fact_kind: fact.map(|fact| fact.detail.kind().to_owned()).unwrap_or_default(),
+            at: fact.map_or(webhook.at, |fact| fact.at),
+            customer: fact.and_then(|fact| fact.customer.clone()),
+            key: judged.key.clone(),
+            mentions: fact.map(|fact| fact.detail.mentions()).unwrap_or_default(),
+            state: DecisionState::Ignore,
+            rule: None,
+            reason: None,
+            message: String::new(),
+            warnings: vec![],
+            topic: None,
+            deadline: None,
+            look_up_at: None,
+            decided_at: self.now,
+        };
+        match &judged.verdict {
+            Verdict::Send(sending) => DecisionRecord {
+                state: DecisionState::Send,
+                rule: Some(sending.rule.clone()),
+                warnings: sending.warnings.clone(),
+                ..base
+            },
+            Verdict::Hold { reason, message, waits_for } => DecisionRecord {
+                state: DecisionState::Hold,
+                reason: Some(reason.as_str().to_owned()),
+                message: message.clone(),
+                topic: Some(waits_for.clone()),
+                deadline: Some(deadline(*reason, webhook.received_at).max(in_an_hour(self.now))),
+                look_up_at: judged.look_up.map(|when| match when {
+                    LookUp::Now => self.now,
+                    LookUp::Later => next_look_up(webhook.received_at, self.now),
+                }),
+                ..base
+            },
+            Verdict::Ignore { reason, message } => DecisionRecord {
+                reason: Some(reason.as_str().to_owned()),
+                message: message.clone(),
+                topic: fact.and_then(|fact| may_go_on(&webhook.scope, fact, *reason)),
+                ..base
+            },
+        }
+    }
+
+    /// Lets go on what waits for any of `topics`, oldest first, and for whatever that in turn makes known. Says whether
+    /// the fact that was `asked` about was among them.
+    fn release(&mut self, topics: Vec<String>, asked: Option<(&HeldFact, &LookedUp)>) -> Result<bool, StoreError> {
+        let mut went_on = false;
+        let mut topics = VecDeque::from(topics);
+        while let Some(topic) = topics.pop_front() {
+            for held in self.ledger.waiting_for(&topic)? {
+                let answer = asked.filter(|(asked, _)| asked.webhook_id == held.webhook_id && asked.fact == held.fact);
+                went_on |= answer.is_some();
+                let mut more = Vec::new();
+                self.redecide(&held, answer.map(|(_, looked_up)| looked_up), &mut more)?;
+                topics.extend(more);
+            }
+        }
+        Ok(went_on)
+    }
+
+    fn still_waits(&mut self, held: &HeldFact) -> Result<bool, StoreError> {
+        let waiting = self.ledger.waiting_for(&held.topic)?;
+        Ok(waiting
+            .iter()
+            .any(|fact| (fact.webhook_id, fact.fact) == (held.webhook_id, held.fact) && fact.deadline.is_some()))
+    }
+
+    fn redecide(
+        &mut self,
+        held: &HeldFact,
+        looked_up: Option<&LookedUp>,
+        topics: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        let Some(webhook) = self.ledger.webhook(held.webhook_id)? else { return Ok(()) };
+        // It was read before, so it can be read again, unless its provider was switched off since: then it waits on.
+        let Ok(reading) = self.read(&webhook) else { return Ok(()) };
+        let Some(fact) = reading.facts.get(held.fact) else { return Ok(()) };
+        let not_yet = self.policy.not_looked_up(&webhook.scope.provider);
+        let looked_up = looked_up.unwrap_or(&not_yet);
+        let judge =
+            Judge { policy: self.policy, webhook: &webhook, reading: &reading, before: None, looked_up, now: self.now };
+        let verdicts = self.decide_fact(&judge, held.fact, fact, topics)?;
+        self.settle(webhook.id)?;
+        let went_on = verdicts.into_iter().filter(|verdict| !matches!(verdict, Verdict::Hold { .. }));
+        self.decided.released.extend(went_on.map(|verdict| (webhook.event_id.clone(), verdict)));
+        Ok(())
+    }
+
+    /// A webhook stands where the most pending of its facts stands.
+    fn settle(&mut self, webhook: i64) -> Result<(), StoreError> {
+        let states = self.ledger.decision_states(webhook)?;
+        let state = if states.contains(&DecisionState::Hold) {
+            WebhookState::Held
+        } else if states.contains(&DecisionState::Send) {
+            WebhookState::Mapped
+        } else {
+            WebhookState::Ignored
+        };
+        self.ledger.settle_webhook(webhook, state, None)
+    }
+}
+
+/// See [`Deciding::decide_fact`].
+const IMPLIED: usize = 1000;

@@ -1,0 +1,182 @@
+//! The loop that decides stored webhooks, and the one that looks after held facts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use super::decide::{decide, decide_again, open_questions};
+use super::look_up::{Asked, LookedUp};
+use super::policy::Policy;
+use super::stopped;
+use crate::clock::Clock;
+use crate::providers::Question;
+use crate::store::{HeldFact, Store, StoreError, Webhook, WebhookState, Work};
+use crate::telemetry::Metrics;
+
+/// Webhooks decided in one transaction: they share its flush.
+const BATCH: usize = 64;
+
+/// How often held facts are looked after when nothing wakes the loop.
+const HOLDS_EVERY: Duration = Duration::from_secs(5);
+
+pub struct Decider {
+    pub store: Arc<dyn Store>,
+    pub policy: Arc<Policy>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    /// Notified when a webhook was stored.
+    pub stored: Arc<Notify>,
+    /// Notified when a fact was held that is to be looked up.
+    pub held: Arc<Notify>,
+    /// To be notified when there may be something to send.
+    pub decided: Arc<Notify>,
+}
+
+impl Decider {
+    /// Decides webhooks until `stop` is true.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let decided = match self.decide_all().await {
+                Ok(decided) => decided,
+                Err(problem) => {
+                    tracing::error!(%problem, "webhooks could not be decided; it is tried again");
+                    0
+                }
+            };
+            if decided == BATCH {
+                continue;
+            }
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = self.stored.notified() => {}
+                () = tokio::time::sleep(HOLDS_EVERY) => {}
+            }
+        }
+    }
+
+    /// Looks after held facts until `stop` is true.
+    pub async fn run_holds(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            // A look-up may take long; what was learned up to a stop is written, and the rest is asked again.
+            let settled = tokio::select! {
+                _ = stop.changed() => break,
+                settled = self.settle_holds() => settled,
+            };
+            if let Err(problem) = settled {
+                tracing::error!(%problem, "held facts could not be looked after; it is tried again");
+            }
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = self.held.notified() => {}
+                () = tokio::time::sleep(HOLDS_EVERY) => {}
+            }
+        }
+    }
+
+    /// Decides the webhooks that arrived, at most `BATCH`, and returns how many there were.
+    pub async fn decide_all(&self) -> Result<usize, StoreError> {
+        let webhooks = self.store.undecided(BATCH).await?;
+        let count = webhooks.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let webhooks: Arc<[Webhook]> = webhooks.into();
+        if self.store.transact(self.deciding(webhooks.clone())).await.is_err() {
+            // One of them cannot be decided, or the store cannot write: one by one tells which.
+            for webhook in webhooks.iter() {
+                self.decide_alone(webhook).await?;
+            }
+        }
+        self.decided.notify_one();
+        self.held.notify_one();
+        Ok(count)
+    }
+
+    fn deciding(&self, webhooks: Arc<[Webhook]>) -> Work<()> {
+        let (policy, now) = (self.policy.clone(), (self.clock)());
+        Box::new(move |ledger| {
+            for webhook in webhooks.iter() {
+                decide(ledger, &policy, webhook, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn decide_alone(&self, webhook: &Webhook) -> Result<(), StoreError> {
+        match self.store.transact(self.deciding([webhook.clone()].into())).await {
+            Err(problem @ (StoreError::Panicked | StoreError::Damaged(_))) => {
+                tracing::error!(
+                    provider = webhook.scope.provider,
+                    event_id = webhook.event_id,
+                    %problem,
+                    "a webhook could not be decided; it is kept, and the others go on"
+                );
+                let (id, note) = (webhook.id, format!("deciding it failed: {problem}"));
+                let set_aside: Work<()> =
+                    Box::new(move |ledger| ledger.settle_webhook(id, WebhookState::Unreadable, Some(&note)));
+                self.store.transact(set_aside).await
+            }
+            result => result,
+        }
+    }
+
+    /// Asks about held facts that want it and decides again those whose time is up, at most `BATCH`; returns how
+    /// many there were.
+    pub async fn settle_holds(&self) -> Result<usize, StoreError> {
+        let held = self.store.due_holds((self.clock)(), BATCH).await?;
+        for held in &held {
+            match self.settle_hold(held).await {
+                Err(problem @ (StoreError::Panicked | StoreError::Damaged(_))) => {
+                    let (webhook, fact) = (held.webhook_id, held.fact);
+                    tracing::error!(webhook, fact, %problem, "a held fact could not be decided; the others go on");
+                }
+                result => result?,
+            }
+        }
+        if !held.is_empty() {
+            self.decided.notify_one();
+        }
+        Ok(held.len())
+    }
+
+    async fn settle_hold(&self, held: &HeldFact) -> Result<(), StoreError> {
+        let looked_up = match self.open_questions(held).await? {
+            Some((provider, questions)) => self.ask(&provider, &questions).await,
+            None => LookedUp { asked: Asked::CannotAsk, learned: vec![] },
+        };
+        let (policy, now, held) = (self.policy.clone(), (self.clock)(), held.clone());
+        self.store
+            .transact(Box::new(move |ledger| decide_again(ledger, &policy, &held, &looked_up, now).map(drop)))
+            .await
+    }
+
+    async fn ask(&self, provider: &str, questions: &[Question]) -> LookedUp {
+        let Some(provider) = self.policy.provider(provider).filter(|provider| provider.can_look_up()) else {
+            return LookedUp { asked: Asked::CannotAsk, learned: vec![] };
+        };
+        let looked_up = LookedUp::ask(provider.as_ref(), questions).await;
+        if questions.is_empty() {
+            return looked_up;
+        }
+        if let Asked::Failed(problem) = &looked_up.asked {
+            tracing::warn!(provider = provider.name(), problem, "a look-up failed; what needs it is held");
+        }
+        let result = if matches!(looked_up.asked, Asked::Failed(_)) { "failed" } else { "answered" };
+        self.metrics.looked_up(provider.name(), result);
+        looked_up
+    }
+
+    async fn open_questions(&self, held: &HeldFact) -> Result<Option<(String, Vec<Question>)>, StoreError> {
+        let (policy, held) = (self.policy.clone(), held.clone());
+        let (answer, questions) = tokio::sync::oneshot::channel();
+        self.store
+            .transact(Box::new(move |ledger| {
+                // Whoever asked has only gone if the relay stops.
+                let _ = answer.send(open_questions(ledger, &policy, &held)?);
+                Ok(())
+            }))
+            .await?;
+        Ok(questions.await.unwrap_or_default())
+    }
+}

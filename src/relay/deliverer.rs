@@ -1,0 +1,261 @@
+//! Sends referral events to Cello, one at a time for each user, until Cello has them or they are dead.
+//!
+//! Each event is claimed, sent and recorded. What lies between claim and record is the only time in which a crash leaves
+//! it open whether Cello has the event; the lease tells the next start of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, Leave};
+use super::schedule::pause_after;
+use super::stopped;
+use crate::cello::{Client, Outcome, Sent};
+use crate::clock::Clock;
+use crate::config::{Delivery, Unsure};
+use crate::store::{Attempt, Claimed, Store, StoreError, Then};
+use crate::telemetry::Metrics;
+
+/// The longest sleep: the store may be changed by another process, such as `events retry`.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// The shortest sleep, whatever the clock says: the loop must never spin.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
+
+/// Until the store is asked again when it could not do what it was asked.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+pub struct Deliverer {
+    pub store: Arc<dyn Store>,
+    pub client: Client,
+    pub settings: Delivery,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    /// Notified when there may be something to send.
+    pub wake: Arc<Notify>,
+    pub breaker: Mutex<Breaker>,
+}
+
+impl Deliverer {
+    /// Sends until `stop` is true or its sender is gone; then finishes what is under way and claims nothing more.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut sending = JoinSet::new();
+        while !*stop.borrow() {
+            while sending.try_join_next().is_some() {}
+            let sleep = self.start_due(&mut sending, &stop).await.unwrap_or_else(|problem| {
+                tracing::error!(%problem, "nothing could be claimed for sending; it is tried again");
+                STORE_PAUSE
+            });
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                _ = sending.join_next(), if !sending.is_empty() => {}
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+        while sending.join_next().await.is_some() {}
+    }
+
+    /// Sends what is due at this moment, one after the other, and returns how many tries that were: for tests, which drive
+    /// it by hand.
+    pub async fn drain_due(&self) -> Result<usize, StoreError> {
+        let mut count = 0;
+        while self.may_claim(0) > 0 {
+            let claimed = self.claim(1).await?;
+            let Some(event) = claimed.into_iter().next() else { break };
+            self.deliver(event).await;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Begins to send as much as may be sent now. Says how long nothing more can become of it, unless something that
+    /// is under way ends or somebody wakes the loop.
+    async fn start_due(
+        self: &Arc<Self>,
+        sending: &mut JoinSet<()>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Duration, StoreError> {
+        if sending.is_empty() {
+            self.take_back().await?;
+        }
+        let limit = self.may_claim(sending.len());
+        if limit == 0 {
+            return Ok(self.until_breaker_lets_go());
+        }
+        let claimed = self.claim(limit).await?;
+        if *stop.borrow() {
+            self.store.give_back(claimed.iter().map(|event| event.id).collect()).await?;
+            return Ok(LONGEST_SLEEP);
+        }
+        let all_due = claimed.len() < limit;
+        for event in claimed {
+            let deliverer = self.clone();
+            sending.spawn(async move { deliverer.deliver(event).await });
+        }
+        Ok(if all_due { self.until_next_due().await } else { LONGEST_SLEEP })
+    }
+
+    /// What is in sending when this process, the only one that sends, sends nothing, was sent and could not be
+    /// recorded. Once its lease has ended it is treated as if its sender had died.
+    async fn take_back(&self) -> Result<(), StoreError> {
+        let hold = self.settings.unsure == Unsure::Hold;
+        let count = self.store.recover((self.clock)(), hold).await?;
+        if count > 0 {
+            tracing::warn!(count, held = hold, "referral events were sent and what became of it was never recorded");
+        }
+        Ok(())
+    }
+
+    /// How many more may be sent beside those under way.
+    fn may_claim(&self, under_way: usize) -> usize {
+        match self.breaker().leave((self.clock)()) {
+            Leave::All => self.settings.concurrency.saturating_sub(under_way),
+            Leave::One if under_way == 0 => 1,
+            Leave::One | Leave::NoneUntil(_) => 0,
+        }
+    }
+
+    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        let now = (self.clock)();
+        self.store.claim(now, later(now, self.settings.lease), limit).await
+    }
+
+    async fn deliver(&self, event: Claimed) {
+        let started_at = (self.clock)();
+        let clock = Instant::now();
+        let sent = self.client.send(&event.body).await;
+        let took = clock.elapsed();
+        let now = (self.clock)();
+        self.note_health(&sent, now);
+        self.metrics.attempted(sent.outcome.as_str(), took);
+        let counts = !sent.login;
+        let then = self.then(&event, &sent, now);
+        tracing::info!(
+            event = event.id,
+            outcome = sent.outcome.as_str(),
+            status = sent.status,
+            request_id = sent.request_id,
+            "a referral event was sent"
+        );
+        match then {
+            Then::Dead => {
+                tracing::error!(
+                    event = event.id,
+                    "a referral event is dead; `cello-relay events show {}` tells why",
+                    event.id
+                );
+            }
+            Then::Unsure => {
+                tracing::error!(event = event.id, "Cello may or may not have a referral event; it waits for a person");
+            }
+            Then::Delivered | Then::WaitUntil(_) => {}
+        }
+        let attempt = Attempt {
+            event_id: event.id,
+            lease: event.lease,
+            started_at,
+            duration_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
+            outcome: sent.outcome.as_str(),
+            status: sent.status,
+            message: sent.message,
+            request_id: sent.request_id,
+            then,
+            counts,
+        };
+        self.record(attempt, clock).await;
+    }
+
+    /// Records what became of a try that `began` then. A store that cannot write now is asked again for as long as the
+    /// lease runs: an answer of Cello's that is lost makes an event unsure.
+    async fn record(&self, attempt: Attempt, began: Instant) {
+        let event = attempt.event_id;
+        loop {
+            match self.store.record(attempt.clone()).await {
+                Ok(()) => return,
+                Err(StoreError::Unavailable(problem)) if began.elapsed() + STORE_PAUSE < self.settings.lease => {
+                    tracing::warn!(event, problem, "what Cello answered could not be recorded yet; it is tried again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+                Err(problem) => {
+                    tracing::error!(event, %problem, "what Cello answered could not be recorded; the event is unsure");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn then(&self, event: &Claimed, sent: &Sent, now: Timestamp) -> Then {
+        let tries = event.attempts + u32::from(!sent.login);
+        let again = |after: Option<Duration>| {
+            let pause = pause_after(tries, self.settings.give_up_after, fastrand::f64())?;
+            Some(Then::WaitUntil(later(now, pause.max(self.capped(after)))))
+        };
+        match sent.outcome {
+            Outcome::Delivered => Then::Delivered,
+            Outcome::Rejected => Then::Dead,
+            // Not tried at all: it waits for the breaker, and that uses up nothing.
+            Outcome::Retry { .. } if sent.login => match self.breaker().leave(now) {
+                Leave::NoneUntil(until) => Then::WaitUntil(until),
+                Leave::All | Leave::One => Then::WaitUntil(now),
+            },
+            Outcome::Retry { after } => again(after).unwrap_or(Then::Dead),
+            Outcome::Unsure if self.settings.unsure == Unsure::Hold => Then::Unsure,
+            Outcome::Unsure => again(None).unwrap_or(Then::Dead),
+        }
+    }
+
+    fn note_health(&self, sent: &Sent, now: Timestamp) {
+        let mut breaker = self.breaker();
+        let was_open = breaker.is_open();
+        match sent.outcome {
+            Outcome::Delivered | Outcome::Rejected => breaker.answered(),
+            Outcome::Retry { after } => breaker.failed(now, sent.login, self.capped(after)),
+            Outcome::Unsure => breaker.failed(now, sent.login, Duration::ZERO),
+        }
+        let is_open = breaker.is_open();
+        self.metrics.breaker_open(is_open);
+        if is_open && !was_open {
+            tracing::error!(login = sent.login, "Cello does not take referral events; sending pauses, nothing is lost");
+        } else if was_open && !is_open {
+            tracing::info!("Cello takes referral events again");
+        }
+    }
+
+    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `Retry-After` as far as it is obeyed.
+    fn capped(&self, after: Option<Duration>) -> Duration {
+        after.unwrap_or_default().min(self.settings.retry_after_cap)
+    }
+
+    fn until_breaker_lets_go(&self) -> Duration {
+        let now = (self.clock)();
+        match self.breaker().leave(now) {
+            Leave::NoneUntil(until) => sleep_until(now, until),
+            Leave::All | Leave::One => LONGEST_SLEEP,
+        }
+    }
+
+    async fn until_next_due(&self) -> Duration {
+        match self.store.next_due().await {
+            Ok(Some(due)) => sleep_until((self.clock)(), due),
+            Ok(None) | Err(_) => LONGEST_SLEEP,
+        }
+    }
+}
+
+fn sleep_until(now: Timestamp, then: Timestamp) -> Duration {
+    let wait = Duration::try_from(then.duration_since(now)).unwrap_or_default();
+    wait.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+}
+
+fn later(now: Timestamp, pause: Duration) -> Timestamp {
+    now.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,49 @@
+//! A verdict on its way into the store, and what is remembered together with it.
+
+use super::reported::ReportedStates;
+use super::waiting::LookUp;
+use crate::decision::Verdict;
+use crate::facts::Scope;
+use crate::store::{Ledger, StoreError};
+
+/// A verdict with what belongs to it.
+pub struct Judged {
+    pub verdict: Verdict,
+    /// Business key of the fact, whatever the verdict.
+    pub key: Option<String>,
+    /// What the directory keeps when the referral event is stored.
+    pub effects: Vec<Effect>,
+    /// Whether and when a held fact is to be looked up.
+    pub look_up: Option<LookUp>,
+}
+
+impl Judged {
+    pub fn new(verdict: Verdict, key: Option<String>) -> Self {
+        Self { verdict, key, effects: vec![], look_up: None }
+    }
+}
+
+/// Something to remember once a referral event is on its way.
+pub enum Effect {
+    /// The commercial state of a subscription that Cello is told, and its version.
+    Reported { subscription: String, version: i64, state: String },
+    /// This stretch of a charge's running total is refunded.
+    Refunded { charge: String, from: i64, to: i64 },
+}
+
+impl Effect {
+    pub fn apply(&self, ledger: &mut dyn Ledger, scope: &Scope) -> Result<(), StoreError> {
+        match self {
+            Self::Reported { subscription, version, state } => {
+                if let Some(mut known) = ledger.subscription(scope, subscription)? {
+                    let mut reported = ReportedStates::parse(known.reported.as_deref());
+                    reported.add(*version, state);
+                    known.reported = Some(reported.to_text());
+                    ledger.put_subscription(scope, &known)?;
+                }
+                Ok(())
+            }
+            Self::Refunded { charge, from, to } => ledger.put_refunded(scope, charge, *from, *to),
+        }
+    }
+}

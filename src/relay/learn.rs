@@ -1,0 +1,56 @@
+//! Lets the directory learn from a webhook or look-up, and says what thereby became known.
+
+use jiff::Timestamp;
+
+use crate::attribution::{attribute, customer_topic, merge, payment_topic, subscription_topic, unseen};
+use crate::facts::{KnownCustomer, KnownSubscription, Learned, Scope};
+use crate::store::{Ledger, StoreError};
+
+/// Writes what a webhook or look-up taught at `at` into the directory. Returns the topics that became known or
+/// changed, so that what waits for them can go on.
+pub fn learn(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    learned: &[Learned],
+    at: Timestamp,
+    organization_mode: bool,
+) -> Result<Vec<String>, StoreError> {
+    let mut topics = Vec::new();
+    for learned in learned {
+        match learned {
+            Learned::Customer(customer) => {
+                let known = ledger.customer(scope, &customer.id)?;
+                let merged = merge(known.clone(), customer, at, organization_mode);
+                if attribute(known.as_ref(), organization_mode) != attribute(Some(&merged), organization_mode) {
+                    topics.push(customer_topic(scope, &customer.id));
+                }
+                ledger.put_customer(scope, &merged)?;
+            }
+            Learned::CustomerDeleted { id } => {
+                let known = ledger.customer(scope, id)?.unwrap_or_else(|| unseen(id));
+                let erased = KnownCustomer { email: None, name: None, deleted: true, ..known };
+                ledger.put_customer(scope, &erased)?;
+            }
+            Learned::Subscription(subscription) => {
+                let known = ledger.subscription(scope, &subscription.id)?;
+                let reported = known.as_ref().and_then(|known| known.reported.clone());
+                let state = known.as_ref().map(|known| known.subscription.commercial_state());
+                if known.is_none_or(|known| known.subscription.version <= subscription.version) {
+                    if state != Some(subscription.commercial_state()) {
+                        topics.push(subscription_topic(scope, &subscription.id));
+                    }
+                    let known = KnownSubscription { subscription: subscription.clone(), reported };
+                    ledger.put_subscription(scope, &known)?;
+                }
+            }
+            Learned::Price(plan) => ledger.put_price(scope, plan)?,
+            Learned::Payment { payment, invoice } => {
+                if ledger.invoice_of_payment(scope, payment)?.as_ref() != Some(invoice) {
+                    ledger.put_payment(scope, payment, invoice)?;
+                    topics.push(payment_topic(scope, payment));
+                }
+            }
+        }
+    }
+    Ok(topics)
+}

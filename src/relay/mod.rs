@@ -1,0 +1,132 @@
+//! The loops that move webhooks down the river, and everything they decide by.
+//!
+//! - [`decide`]: one webhook, from its bytes to its decisions, in one transaction
+//! - `learn`: what the directory takes from a webhook
+//! - `verdict`, `purchase`, `refund`, `reported`, `judged`: what one fact comes to
+//! - `waiting`: what a fact waits for, and how long; `writing`: the referral event itself
+//! - [`look_up`]: what to ask a provider's API
+//! - [`schedule`], [`breaker`]: when to try again, when to pause; pure
+//! - [`decider`], [`deliverer`]: the loops themselves
+
+pub mod breaker;
+pub mod decide;
+pub mod decider;
+pub mod deliverer;
+mod judged;
+mod learn;
+pub mod look_up;
+pub mod policy;
+mod purchase;
+mod refund;
+mod reported;
+pub mod schedule;
+mod verdict;
+mod waiting;
+mod writing;
+
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::cello::Client;
+use crate::clock::Clock;
+use crate::config::{Delivery, Unsure};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use breaker::Breaker;
+use decider::Decider;
+use deliverer::Deliverer;
+use policy::Policy;
+
+/// What the loops are made of.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub policy: Policy,
+    pub client: Client,
+    pub delivery: Delivery,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    /// Notified by the receiver when a webhook was stored.
+    pub stored: Arc<Notify>,
+}
+
+/// The running loops.
+pub struct Relay {
+    stop: watch::Sender<bool>,
+    loops: JoinSet<()>,
+}
+
+impl Relay {
+    /// Takes up what an earlier process left, then starts the loops.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    pub async fn start(parts: Parts) -> Result<Self, StoreError> {
+        // This process is the only one that sends, so whatever is in sending was left by one that died.
+        let hold = parts.delivery.unsure == Unsure::Hold;
+        let unsure = parts.store.recover(Timestamp::MAX, hold).await?;
+        if unsure > 0 {
+            tracing::warn!(count = unsure, held = hold, "referral events were being sent when the last process ended");
+        }
+        release_failed_rules(&parts).await?;
+        let (stop, stopped) = watch::channel(false);
+        let decided = Arc::new(Notify::new());
+        let decider = Arc::new(Decider {
+            store: parts.store.clone(),
+            policy: Arc::new(parts.policy),
+            metrics: parts.metrics.clone(),
+            clock: parts.clock.clone(),
+            stored: parts.stored,
+            held: Arc::new(Notify::new()),
+            decided: decided.clone(),
+        });
+        let deliverer = Arc::new(Deliverer {
+            store: parts.store,
+            client: parts.client,
+            settings: parts.delivery,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            wake: decided,
+            breaker: Mutex::new(Breaker::default()),
+        });
+        let mut loops = JoinSet::new();
+        loops.spawn(decider.clone().run(stopped.clone()));
+        loops.spawn(decider.run_holds(stopped.clone()));
+        loops.spawn(deliverer.run(stopped));
+        Ok(Self { stop, loops })
+    }
+
+    /// Returns when a loop has ended that nobody stopped, which only a fault in this program does.
+    pub async fn broken(&mut self) {
+        self.loops.join_next().await;
+    }
+
+    /// Finishes what is under way and returns when all loops have ended.
+    pub async fn stop(mut self) {
+        // A receiver is only missing when its loop has ended already.
+        let _ = self.stop.send(true);
+        while self.loops.join_next().await.is_some() {}
+    }
+}
+
+/// Returns when the loops are to end: they were told to, or nobody is left who could tell them.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Facts that a rule failed on are decided again by the rules of this start.
+async fn release_failed_rules(parts: &Parts) -> Result<(), StoreError> {
+    let now = (parts.clock)();
+    parts
+        .store
+        .transact(Box::new(move |ledger| {
+            for held in ledger.waiting_for(waiting::RULES_TOPIC)? {
+                ledger.look_up_at(&held, now)?;
+            }
+            Ok(())
+        }))
+        .await
+}

@@ -1,0 +1,77 @@
+//! What deciding goes by: providers, rules and the settings that bear on it, put together once at start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::look_up::{Asked, LookedUp};
+use crate::config::{Config, EmailPolicy, PlanWords, Privacy};
+use crate::facts::{Mode, Plan};
+use crate::providers::Provider;
+use crate::rules::Rules;
+
+/// How long a refund waits for its purchase: as long as the providers repeat an undelivered webhook.
+pub const REFUND_HOLD: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// How long anything else is held: Cello imports no older transactions for late attributions.
+pub const HOLD: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+pub struct Policy {
+    providers: Vec<Arc<dyn Provider>>,
+    pub rules: Rules,
+    pub organization_mode: bool,
+    /// The only mode of webhooks that may reach the configured Cello; `None` for either.
+    pub mode: Option<Mode>,
+    privacy: Privacy,
+    plans: BTreeMap<String, PlanWords>,
+}
+
+impl Policy {
+    pub fn new(config: &Config, providers: Vec<Arc<dyn Provider>>, rules: Rules) -> Self {
+        Self {
+            providers,
+            rules,
+            organization_mode: config.metadata.organization_mode,
+            mode: config.cello.environment.mode(),
+            privacy: config.privacy.clone(),
+            plans: config.plans.clone(),
+        }
+    }
+
+    pub fn provider(&self, name: &str) -> Option<&Arc<dyn Provider>> {
+        self.providers.iter().find(|provider| provider.name() == name)
+    }
+
+    /// The state of look-ups before anything was asked of this provider.
+    pub fn not_looked_up(&self, provider: &str) -> LookedUp {
+        match self.provider(provider) {
+            Some(provider) => LookedUp::not_yet(provider.as_ref()),
+            None => LookedUp { asked: Asked::CannotAsk, learned: vec![] },
+        }
+    }
+
+    /// The operator's words for a plan: those of its price come before those of its product.
+    pub fn words<T>(&self, plan: &Plan, word: impl Fn(&PlanWords) -> Option<T>) -> Option<T> {
+        [&plan.price_id, &plan.product_id].into_iter().flatten().find_map(|id| self.plans.get(id).and_then(&word))
+    }
+
+    /// The e-mail address, where the settings let it leave.
+    pub fn email(&self, email: Option<String>, is_signup: bool) -> Option<String> {
+        match self.privacy.email {
+            EmailPolicy::Send => email,
+            EmailPolicy::SignupOnly => email.filter(|_| is_signup),
+            EmailPolicy::Omit => None,
+        }
+    }
+
+    /// Whether an address is sent with purchases, so that a missing one is worth a word.
+    pub fn expects_email(&self) -> bool {
+        self.privacy.email == EmailPolicy::Send
+    }
+
+    /// The name, where the settings let it leave.
+    pub fn name(&self, name: Option<String>) -> Option<String> {
+        name.filter(|_| self.privacy.name)
+    }
+}

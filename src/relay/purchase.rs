@@ -1,0 +1,157 @@
+//! What a purchase is for and how often it is paid, put together from the webhook and the directory.
+//!
+//! The order is: the webhook itself, the price by its id, the subscription, the length of the billed stretch. A period
+//! without an exact word gets none; what was concluded rather than read carries a warning.
+
+use crate::config::PlanWords;
+use crate::decision::{Warning, WarningCode};
+use crate::facts::{Billing, Invoice, Plan, Scope, Subscription};
+use crate::interval::{Interval, Period};
+use crate::store::{Ledger, StoreError};
+
+use super::policy::Policy;
+
+/// Business key of a purchase: an invoice is reported once.
+pub fn key(scope: &Scope, invoice: &str) -> String {
+    format!("purchase:{}:{invoice}", scope.prefix())
+}
+
+/// What is paid for.
+#[derive(Debug, Clone, Default)]
+pub struct Resolution {
+    pub plan: Plan,
+    pub seats: Option<i64>,
+    how: How,
+    /// Another period that lines of the same invoice have.
+    mixed: Option<Period>,
+}
+
+/// How the interval is known.
+#[derive(Debug, Clone, Copy, Default)]
+enum How {
+    /// There is none to know: a signup or a refund.
+    #[default]
+    Nothing,
+    OneTime,
+    Period(Option<Period>),
+    Stretch(Option<Interval>),
+}
+
+/// The words Cello is told, and what is odd about them.
+pub struct Words {
+    pub interval: Option<Interval>,
+    pub product_key: Option<String>,
+    pub warning: Option<Warning>,
+}
+
+pub enum Answer {
+    Known(Resolution),
+    /// Neither price nor subscription is known: only the length of the billed stretch speaks, if anything does.
+    Stretch(Resolution),
+}
+
+/// Finds out what `invoice` is for.
+pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Result<Answer, StoreError> {
+    let own = |how| Resolution { plan: invoice.plan.clone(), seats: invoice.seats, how, mixed: None };
+    let how = match invoice.billing {
+        Billing::OneTime => return Ok(Answer::Known(own(How::OneTime))),
+        Billing::Recurring => return Ok(Answer::Known(own(How::Period(invoice.plan.period)))),
+        Billing::Stretch(stretch) => How::Stretch(stretch),
+    };
+    let price = match &invoice.plan.price_id {
+        Some(id) => ledger.price(scope, id)?.filter(|plan| plan.period.is_some()),
+        None => None,
+    };
+    let subscription = known_subscription(ledger, scope, invoice)?;
+    let seats = invoice.seats.or_else(|| subscription.as_ref()?.seats);
+    if let Some(plan) = price {
+        let product_id = plan.product_id.or_else(|| invoice.plan.product_id.clone());
+        let mixed = other_period(ledger, scope, invoice, plan.period)?;
+        let how = How::Period(plan.period);
+        return Ok(Answer::Known(Resolution { how, plan: Plan { product_id, ..plan }, seats, mixed }));
+    }
+    // A subscription that has moved to another price since does not speak for this one.
+    let same_price =
+        |known: &Subscription| invoice.plan.price_id.is_none() || known.plan.price_id == invoice.plan.price_id;
+    if let Some(known) = subscription.filter(same_price) {
+        let how = How::Period(known.plan.period);
+        return Ok(Answer::Known(Resolution { how, plan: known.plan, seats, mixed: None }));
+    }
+    Ok(Answer::Stretch(Resolution { seats, ..own(how) }))
+}
+
+/// A period that another line of the invoice has, told from the prices the directory knows.
+fn other_period(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    invoice: &Invoice,
+    period: Option<Period>,
+) -> Result<Option<Period>, StoreError> {
+    for id in &invoice.price_ids {
+        let other = ledger.price(scope, id)?.and_then(|plan| plan.period);
+        if other.is_some() && other != period {
+            return Ok(other);
+        }
+    }
+    Ok(None)
+}
+
+fn known_subscription(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    invoice: &Invoice,
+) -> Result<Option<Subscription>, StoreError> {
+    let Some(id) = &invoice.subscription else { return Ok(None) };
+    Ok(ledger.subscription(scope, id)?.map(|known| known.subscription).filter(|known| known.plan.period.is_some()))
+}
+
+impl Resolution {
+    /// Whether there is no word for the stretch that was billed.
+    pub fn has_no_word(&self) -> bool {
+        matches!(self.how, How::Stretch(None))
+    }
+
+    pub fn of_subscription(subscription: &Subscription) -> Self {
+        Self {
+            plan: subscription.plan.clone(),
+            seats: subscription.seats,
+            how: How::Period(subscription.plan.period),
+            mixed: None,
+        }
+    }
+
+    /// The words for it; the operator's own come first.
+    pub fn words(&self, policy: &Policy) -> Words {
+        let product_key = policy
+            .words(&self.plan, |words: &PlanWords| words.product_key.clone())
+            .or_else(|| self.plan.product_key().map(str::to_owned));
+        let configured = policy.words(&self.plan, |words| words.interval).filter(|_| !matches!(self.how, How::Nothing));
+        let warn = |code, message: String| Some(Warning::new(code, message));
+        let (interval, warning) = match (configured, self.how) {
+            (Some(interval), _) => (Some(interval), None),
+            (None, How::Nothing) => (None, None),
+            (None, How::OneTime) => (Some(Interval::OneTime), None),
+            (None, How::Period(Some(period))) => match period.word() {
+                Some(word) => {
+                    let mixed = self.mixed.map(|other| {
+                        let message = format!("lines are billed every {period} and every {other}; the largest decides");
+                        Warning::new(WarningCode::IntervalMixed, message)
+                    });
+                    (Some(word), mixed)
+                }
+                None => {
+                    let message = format!("Cello has no word for every {period}; name one under `plans`");
+                    (None, warn(WarningCode::IntervalUnmapped, message))
+                }
+            },
+            (None, How::Stretch(Some(word))) => {
+                let message = format!("`{word}` was told from the length of the billed period");
+                (Some(word), warn(WarningCode::IntervalDerived, message))
+            }
+            (None, How::Period(None) | How::Stretch(None)) => {
+                (None, warn(WarningCode::IntervalUnknown, "nothing tells how often this is billed".to_owned()))
+            }
+        };
+        Words { interval, product_key, warning }
+    }
+}

@@ -1,0 +1,335 @@
+//! The verdict on one fact: whose referral, is it new, what do the rules say, and what exactly is Cello told.
+//!
+//! Reads the store and changes nothing in it. Every way out carries a reason that a person can act on.
+
+use jiff::Timestamp;
+
+use super::judged::{Effect, Judged};
+use super::look_up::LookedUp;
+use super::policy::Policy;
+use super::purchase;
+use super::refund;
+use super::reported::ReportedStates;
+use super::waiting::RULES_TOPIC;
+use super::writing::{Draft, Resolved};
+use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
+use crate::decision::{Reason, Sending, Verdict};
+use crate::facts::{Change, Detail, Fact, Invoice, Learned, Reading, Refund, Subscription};
+use crate::rules::{CustomerView, Input, Ruling};
+use crate::store::{Ledger, StoreError, Webhook};
+
+/// Everything one fact is judged by.
+pub struct Judge<'a> {
+    pub policy: &'a Policy,
+    pub webhook: &'a Webhook,
+    pub reading: &'a Reading,
+    /// The commercial state of the fact's subscription before this webhook, where it is known.
+    pub before: Option<&'a str>,
+    pub looked_up: &'a LookedUp,
+    pub now: Timestamp,
+}
+
+/// A fact of a referred customer.
+struct Case<'a> {
+    fact: &'a Fact,
+    customer: &'a str,
+    /// Whether the directory saw code and user id become complete by this very webhook.
+    completed_now: bool,
+    referral: Referral,
+    /// Business key; a signup's is that of the user.
+    key: String,
+}
+
+impl Case<'_> {
+    fn ignore(&self, reason: Reason, message: impl Into<String>) -> Judged {
+        ignored(reason, message, Some(self.key.clone()))
+    }
+}
+
+impl Judge<'_> {
+    pub fn fact(&self, ledger: &mut dyn Ledger, fact: &Fact) -> Result<Judged, StoreError> {
+        let case = match self.case(ledger, fact)? {
+            Ok(case) => case,
+            Err(judged) => return Ok(judged),
+        };
+        match &fact.detail {
+            Detail::CustomerSeen { announces } => self.signup(ledger, case, *announces),
+            Detail::CustomerDeleted => Ok(deleted()),
+            Detail::SubscriptionStarted(subscription) | Detail::SubscriptionEnded(subscription) => {
+                self.subscription(ledger, case, subscription)
+            }
+            Detail::SubscriptionChanged { subscription, change, .. } => {
+                self.subscription_change(ledger, case, subscription, *change)
+            }
+            Detail::InvoicePaid(invoice) => self.purchase(ledger, case, invoice),
+            Detail::PaymentRefunded(refund) => self.refund(ledger, case, refund),
+        }
+    }
+
+    /// Whose referral the fact is, and that it is new and in time; else what is to be done with it.
+    fn case<'f>(&self, ledger: &mut dyn Ledger, fact: &'f Fact) -> Result<Result<Case<'f>, Judged>, StoreError> {
+        let key = self.key(fact);
+        let ignore = |reason: Reason, message: &str| Ok(Err(ignored(reason, message, key.clone())));
+        if matches!(fact.detail, Detail::CustomerDeleted) {
+            return Ok(Err(deleted()));
+        }
+        let Some(customer) = fact.customer.as_deref() else {
+            return ignore(Reason::NoCustomer, "a sale to a guest, or one that names no customer");
+        };
+        let known = ledger.customer(&self.webhook.scope, customer)?;
+        let referral = match attribute(known.as_ref(), self.policy.organization_mode) {
+            Attribution::Referred(referral) => referral,
+            Attribution::NotReferred => return ignore(Reason::NotReferred, &not_referred(fact)),
+            Attribution::UserIdMissing => {
+                return ignore(
+                    Reason::UserIdMissing,
+                    "the customer has a referral code and no user id; Cello needs both, so set them together",
+                );
+            }
+            Attribution::OrganizationIdMissing => {
+                return ignore(
+                    Reason::OrganizationIdMissing,
+                    "organization mode is on, and the customer has no organization id",
+                );
+            }
+            Attribution::Unseen => return Ok(Err(self.unseen(customer, key))),
+        };
+        if !fact.is_signup() && referral.is_too_late_for(fact.at) {
+            return ignore(Reason::TooLate, "the code appeared more than 30 days after this");
+        }
+        let completed_now = known.is_some_and(|known| known.completed_at == Some(self.webhook.at));
+        let key = key.unwrap_or_else(|| signup_key(&referral));
+        let case = Case { fact, customer, completed_now, referral, key };
+        if !fact.is_signup() && ledger.reported(&case.key)?.is_some() {
+            return Ok(Err(case.ignore(Reason::AlreadyReported, format!("`{}` was reported before", case.key))));
+        }
+        Ok(Ok(case))
+    }
+
+    fn signup(&self, ledger: &mut dyn Ledger, case: Case, announces: bool) -> Result<Judged, StoreError> {
+        if ledger.reported(&case.key)?.is_some() || !(announces || case.completed_now) {
+            return Ok(self.no_signup(&case));
+        }
+        let at = case.referral.signed_up_at().unwrap_or(case.fact.at);
+        let fact = Fact { at, ..case.fact.clone() };
+        self.rule(ledger, &Case { fact: &fact, ..case }, Resolved::default())
+    }
+
+    /// The signup that must precede a customer's first purchase where no webhook announced it: to be sent, or held
+    /// because its rule failed. `None` where Cello knows of it, or where the rules send no signups.
+    pub fn signup_before(
+        &self,
+        ledger: &mut dyn Ledger,
+        purchase: &Fact,
+    ) -> Result<Option<(Fact, Judged)>, StoreError> {
+        let Some(customer) = purchase.customer.as_deref() else { return Ok(None) };
+        let known = ledger.customer(&self.webhook.scope, customer)?;
+        let Attribution::Referred(referral) = attribute(known.as_ref(), self.policy.organization_mode) else {
+            return Ok(None);
+        };
+        let key = signup_key(&referral);
+        if ledger.reported(&key)?.is_some() {
+            return Ok(None);
+        }
+        let signup = Fact {
+            at: referral.signed_up_at().unwrap_or(purchase.at),
+            customer: purchase.customer.clone(),
+            detail: Detail::CustomerSeen { announces: true },
+            warnings: vec![],
+        };
+        let case = Case { fact: &signup, customer, completed_now: false, referral, key };
+        let judged = self.rule(ledger, &case, Resolved::default())?;
+        Ok((!matches!(judged.verdict, Verdict::Ignore { .. })).then_some((signup, judged)))
+    }
+
+    fn subscription(
+        &self,
+        ledger: &mut dyn Ledger,
+        case: Case,
+        subscription: &Subscription,
+    ) -> Result<Judged, StoreError> {
+        let plan = purchase::Resolution::of_subscription(subscription);
+        let mut judged = self.rule(ledger, &case, Resolved { plan, ..Resolved::default() })?;
+        judged.effects.push(Effect::Reported {
+            subscription: subscription.id.clone(),
+            version: subscription.version,
+            state: subscription.commercial_state(),
+        });
+        Ok(judged)
+    }
+
+    fn subscription_change(
+        &self,
+        ledger: &mut dyn Ledger,
+        case: Case,
+        subscription: &Subscription,
+        change: Change,
+    ) -> Result<Judged, StoreError> {
+        let known = ledger.subscription(&self.webhook.scope, &subscription.id)?;
+        let reported = ReportedStates::parse(known.and_then(|known| known.reported).as_deref());
+        match self.no_change(subscription, change, &reported) {
+            Some(message) => Ok(case.ignore(Reason::NoCommercialChange, message)),
+            None => self.subscription(ledger, case, subscription),
+        }
+    }
+
+    fn purchase(&self, ledger: &mut dyn Ledger, case: Case, invoice: &Invoice) -> Result<Judged, StoreError> {
+        let scope = &self.webhook.scope;
+        let plan = match purchase::resolve(ledger, scope, invoice)? {
+            purchase::Answer::Known(plan) => plan,
+            purchase::Answer::Stretch(plan) => match self.wait_for_interval(invoice, &plan) {
+                Some((reason, message, look_up)) => {
+                    let subscription = invoice.subscription.as_deref().map(|id| subscription_topic(scope, id));
+                    let waits_for = subscription.unwrap_or_else(|| customer_topic(scope, case.customer));
+                    return Ok(self.hold(reason, message, waits_for, Some(case.key), look_up));
+                }
+                None => plan,
+            },
+        };
+        self.rule(ledger, &case, Resolved { plan, ..Resolved::default() })
+    }
+
+    fn refund(&self, ledger: &mut dyn Ledger, case: Case, refund: &Refund) -> Result<Judged, StoreError> {
+        let expired = self.is_past(Reason::PurchaseUnseen);
+        match refund::resolve(ledger, &self.webhook.scope, refund, expired)? {
+            refund::Answer::Known(resolution) => {
+                let effect = resolution.effect.clone();
+                let resolved = Resolved { refund: Some(resolution), ..Resolved::default() };
+                let mut judged = self.rule(ledger, &case, resolved)?;
+                judged.effects.extend(effect.map(|(charge, from, to)| Effect::Refunded { charge, from, to }));
+                Ok(judged)
+            }
+            refund::Answer::Wait { message, waits_for } => {
+                let look_up = if refund.invoice.is_none() { self.look_up_again() } else { None };
+                Ok(self.hold(Reason::PurchaseUnseen, message, waits_for, Some(case.key), look_up))
+            }
+            refund::Answer::Ignore { reason, message } => Ok(case.ignore(reason, message)),
+        }
+    }
+
+    /// Asks the rules and, where one matches, writes the referral event.
+    fn rule(&self, ledger: &mut dyn Ledger, case: &Case, resolved: Resolved) -> Result<Judged, StoreError> {
+        let Case { fact, referral, key, .. } = case;
+        let email = referral.email.clone().or_else(|| match &fact.detail {
+            Detail::InvoicePaid(invoice) => invoice.email.clone(),
+            _ => None,
+        });
+        let view = CustomerView {
+            id: fact.customer.as_deref(),
+            ucc: &referral.ucc,
+            user_id: &referral.user_id,
+            organization_id: referral.organization_id.as_deref(),
+            email: email.as_deref(),
+        };
+        let raw = serde_json::from_slice(&self.webhook.body).ok();
+        let plan_words = resolved.plan.words(self.policy);
+        let input = Input {
+            mode: self.webhook.mode,
+            event_type: &self.webhook.kind,
+            interval: plan_words.interval,
+            plan: Some(&resolved.plan.plan),
+            seats: resolved.plan.seats,
+            refund_amount: resolved.refund.as_ref().map(|refund| refund.amount),
+            refund_invoice: resolved.refund.as_ref().and_then(|refund| refund.invoice.as_deref()),
+            raw: raw.as_ref(),
+            ..Input::new(&self.webhook.scope, &fact.detail, fact.at, view)
+        };
+        let verdict = match self.policy.rules.decide(&input) {
+            Ruling::Matched(matched) => {
+                let pinned = ledger.pinned_code(referral.subject())?;
+                let (rule, key) = (matched.rule.to_owned(), key.clone());
+                let draft = Draft { fact, referral, email, pinned, resolved: &resolved, words: &plan_words, matched };
+                let (event, warnings) = draft.write(self.policy);
+                Verdict::Send(Box::new(Sending { rule, key, event, warnings }))
+            }
+            Ruling::NoneMatched { message } => Verdict::Ignore { reason: Reason::NoRuleMatched, message },
+            Ruling::TriggerOff { rule, trigger } => Verdict::Ignore {
+                reason: Reason::TriggerOff,
+                message: format!("rule {rule} would send {trigger}, which `triggers = \"current\"` turns off"),
+            },
+            Ruling::Failed { rule, message } if self.is_past(Reason::RuleFailed) => Verdict::Ignore {
+                reason: Reason::HoldExpired,
+                message: format!("rule {rule} failed for 30 days: {message}"),
+            },
+            Ruling::Failed { rule, message } => Verdict::Hold {
+                reason: Reason::RuleFailed,
+                message: format!("rule {rule} failed: {message}"),
+                waits_for: RULES_TOPIC.to_owned(),
+            },
+        };
+        Ok(Judged::new(verdict, Some(key.clone())))
+    }
+
+    /// `None` for a signup, whose key only the referral tells.
+    fn key(&self, fact: &Fact) -> Option<String> {
+        let prefix = self.webhook.scope.prefix();
+        match &fact.detail {
+            Detail::CustomerSeen { .. } | Detail::CustomerDeleted => None,
+            Detail::SubscriptionStarted(subscription) => {
+                Some(format!("subscription-created:{prefix}:{}", subscription.id))
+            }
+            Detail::SubscriptionChanged { subscription, event_id, .. } => {
+                Some(format!("subscription-updated:{prefix}:{}:{event_id}", subscription.id))
+            }
+            Detail::SubscriptionEnded(subscription) => {
+                Some(format!("subscription-canceled:{prefix}:{}", subscription.id))
+            }
+            Detail::InvoicePaid(invoice) => Some(purchase::key(&self.webhook.scope, &invoice.id)),
+            Detail::PaymentRefunded(refund) => Some(format!("refund:{prefix}:{}", refund.id)),
+        }
+    }
+
+    /// A customer webhook that makes no signup: told before, or nothing became complete by it.
+    fn no_signup(&self, case: &Case) -> Judged {
+        let (customer, referral) = (case.customer, &case.referral);
+        let shown = self.reading.learned.iter().find_map(|learned| match learned {
+            Learned::Customer(seen) if seen.id == customer => Some(&seen.referral),
+            _ => None,
+        });
+        let differs = shown.is_some_and(|shown| {
+            shown.ucc.as_ref().is_some_and(|ucc| *ucc != referral.ucc)
+                || shown.user_id.as_ref().is_some_and(|user_id| *user_id != referral.user_id)
+        });
+        if differs {
+            case.ignore(Reason::CodeChanged, format!("the first code, `{}`, and its user id are kept", referral.ucc))
+        } else {
+            case.ignore(Reason::NothingNew, "code and user id are as they were")
+        }
+    }
+
+    /// Why a changed subscription is not worth telling; `None` where it is.
+    fn no_change(&self, subscription: &Subscription, change: Change, reported: &ReportedStates) -> Option<String> {
+        let state = subscription.commercial_state();
+        let last = reported.at(subscription.version);
+        // A webhook that does not itself say what changed adds nothing to a newer one that told the same.
+        let told_since = change != Change::Commercial && reported.after(subscription.version) == Some(state.as_str());
+        if last == Some(state.as_str()) || told_since {
+            return Some("it is as last reported".to_owned());
+        }
+        match change {
+            Change::Commercial => None,
+            Change::Active => (!last.is_some_and(|last| last.starts_with("trial")))
+                .then(|| "it is active again, at the same price".to_owned()),
+            Change::Unsaid => (last.is_none() && self.before == Some(state.as_str()))
+                .then(|| "price, quantity, interval and product are as before".to_owned()),
+        }
+    }
+}
+
+fn ignored(reason: Reason, message: impl Into<String>, key: Option<String>) -> Judged {
+    Judged::new(Verdict::Ignore { reason, message: message.into() }, key)
+}
+
+fn deleted() -> Judged {
+    ignored(Reason::CustomerDeleted, "personal data in the directory was erased; nothing is sent", None)
+}
+
+fn not_referred(fact: &Fact) -> String {
+    let hints: Vec<&str> = fact.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let hint = if hints.is_empty() { String::new() } else { format!("; but {}", hints.join("; ")) };
+    format!("the customer carries no referral code{hint}")
+}
+
+fn signup_key(referral: &Referral) -> String {
+    format!("signup:{}", referral.subject())
+}

@@ -1,0 +1,130 @@
+//! The real store, with trouble on order and a count of how often it is asked.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use cello_relay::store::*;
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+pub struct Watched {
+    store: Sqlite,
+    /// How many of the next claims and records fail.
+    failing: Mutex<(usize, usize)>,
+    /// How many claims and records have failed.
+    failed: watch::Sender<(usize, usize)>,
+    asked: AtomicUsize,
+    /// Told when something was claimed; the answer waits as long as the test holds `answer`.
+    pub claimed: Notify,
+    pub answer: tokio::sync::Mutex<()>,
+}
+
+impl Watched {
+    pub fn new(store: Sqlite) -> Self {
+        Self {
+            store,
+            failing: Mutex::default(),
+            failed: watch::Sender::default(),
+            asked: AtomicUsize::new(0),
+            claimed: Notify::new(),
+            answer: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The next `count` claims fail.
+    pub fn fail_claims(&self, count: usize) {
+        self.failing.lock().unwrap().0 = count;
+    }
+
+    /// The next `count` records fail.
+    pub fn fail_records(&self, count: usize) {
+        self.failing.lock().unwrap().1 = count;
+    }
+
+    /// Returns when `count` claims have failed.
+    pub async fn claims_failed(&self, count: usize) {
+        self.failed.subscribe().wait_for(|failed| failed.0 >= count).await.unwrap();
+    }
+
+    /// Returns when `count` records have failed.
+    pub async fn records_failed(&self, count: usize) {
+        self.failed.subscribe().wait_for(|failed| failed.1 >= count).await.unwrap();
+    }
+
+    /// How often it was asked what is due, with or without claiming it.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn trouble(&self, which: impl Fn(&mut (usize, usize)) -> &mut usize) -> Result<(), StoreError> {
+        let mut failing = self.failing.lock().unwrap();
+        let failing = which(&mut failing);
+        if *failing == 0 {
+            return Ok(());
+        }
+        *failing -= 1;
+        self.failed.send_modify(|failed| *which(failed) += 1);
+        Err(StoreError::Unavailable("ordered trouble".into()))
+    }
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.trouble(|(claims, _)| claims)?;
+        let claimed = self.store.claim(now, lease_until, limit).await;
+        self.claimed.notify_one();
+        let _answer = self.answer.lock().await;
+        claimed
+    }
+    async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
+        self.trouble(|(_, records)| records)?;
+        self.store.record(attempt).await
+    }
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.store.next_due().await
+    }
+
+    async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
+        self.store.receive(webhook).await
+    }
+    async fn undecided(&self, limit: usize) -> Result<Vec<Webhook>, StoreError> {
+        self.store.undecided(limit).await
+    }
+    async fn transact(&self, work: Work<()>) -> Result<(), StoreError> {
+        self.store.transact(work).await
+    }
+    async fn give_back(&self, ids: Vec<i64>) -> Result<(), StoreError> {
+        self.store.give_back(ids).await
+    }
+    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
+        self.store.recover(now, hold_unsure).await
+    }
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
+        self.store.due_holds(now, limit).await
+    }
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.store.counts().await
+    }
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.store.probe().await
+    }
+    fn stats(&self) -> WriteStats {
+        self.store.stats()
+    }
+    async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        self.store.list(filter).await
+    }
+    async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError> {
+        self.store.life(id).await
+    }
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.store.retry(ids, now).await
+    }
+    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.store.discard(ids, by, reason, now).await
+    }
+}
