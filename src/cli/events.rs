@@ -1,0 +1,171 @@
+//! `cello-relay events …`: looks into the store, and lets a person decide about what got stuck.
+//!
+//! Works beside a running relay, on the same store. It never sends anything itself and never touches what is delivered
+//! or being sent.
+
+mod change;
+mod choose;
+mod list;
+mod show;
+
+use anyhow::Result;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Args, Subcommand};
+
+use super::Exit;
+use super::output::{Tone, plain};
+use crate::config::Config;
+use crate::providers::{chargebee, stripe};
+use crate::store::{DecisionState, EventState, Sqlite, WebhookState};
+
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// List webhooks and what became of them, newest first
+    ///
+    /// With --json: one object on each line.
+    List(ListArgs),
+    /// Show the whole life of one webhook or referral event, and what happens next
+    ///
+    /// With --json: one object on each line, one for each webhook.
+    Show {
+        /// An event id of the provider, a key or number of a referral event, or the id of an invoice, a subscription,
+        /// a customer or a user
+        id: String,
+    },
+    /// Send dead or unsure referral events again, from now on and with a fresh count of attempts
+    ///
+    /// Also sends waiting ones now instead of when they are due. A running relay notices within 5 seconds. With --json:
+    /// one object on each line, one for each referral event.
+    Retry(Selection),
+    /// Give up on referral events that Cello does not have; that is final
+    ///
+    /// With --json: one object on each line, one for each referral event.
+    Discard(DiscardArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those in this state, of webhooks or of referral events
+    #[arg(long, value_parser = any_state())]
+    pub state: Option<String>,
+    /// Only those of this provider
+    #[arg(long, value_parser = [stripe::NAME, chargebee::NAME])]
+    pub provider: Option<String>,
+    /// The most lines to show
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
+/// Which referral events are meant: some by name, or all in one state.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// Numbers or keys of referral events, or any id that `show` takes: then all referral events that belong to it
+    #[arg(value_name = "ID", required_unless_present = "state", conflicts_with = "state")]
+    pub ids: Vec<String>,
+    /// All in this state, after a question
+    #[arg(long, value_parser = undelivered_state())]
+    pub state: Option<String>,
+    /// With --state: only those of this provider
+    #[arg(long, requires = "state", conflicts_with = "ids", value_parser = [stripe::NAME, chargebee::NAME])]
+    pub provider: Option<String>,
+    /// Show what it would apply to, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask; needed with --state where there is no terminal
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DiscardArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Who decides this; without it the name you are logged in with
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Why; it is kept with the referral event
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    pub reason: Option<String>,
+}
+
+pub async fn run(command: EventsCommand, config: &Config, json: bool) -> Result<Exit> {
+    let store = Sqlite::open(&config.database_url, false)?;
+    match command {
+        EventsCommand::List(args) => list::run(&store, args, json).await,
+        EventsCommand::Show { id } => show::run(&store, &id, json).await,
+        EventsCommand::Retry(selection) => change::run(&store, &selection, change::Change::Retry, json).await,
+        EventsCommand::Discard(args) => {
+            let discard = change::Change::discard(args.by, args.reason, args.selection.dry_run)?;
+            change::run(&store, &args.selection, discard, json).await
+        }
+    }
+}
+
+/// What to say where there is nothing of this name.
+fn unknown(id: &str) -> String {
+    format!(
+        "nothing in this store is named `{}`; `cello-relay events list` shows what there is. If the provider says that \
+         it sent it: look there for the answer it got, and check `database_url`",
+        plain(id)
+    )
+}
+
+fn any_state() -> PossibleValuesParser {
+    let value = |name: &'static str, of: &str, meaning: &str| PossibleValue::new(name).help(format!("{of}: {meaning}"));
+    let webhooks = WebhookState::ALL.map(|state| value(state.as_str(), "a webhook", of_webhook(state)));
+    let events = EventState::ALL.map(|state| value(state.as_str(), "a referral event", of_event(state)));
+    PossibleValuesParser::new(webhooks.into_iter().chain(events))
+}
+
+/// The states in which a person may decide.
+fn undelivered_state() -> PossibleValuesParser {
+    let states = [EventState::Dead, EventState::Unsure, EventState::Waiting];
+    PossibleValuesParser::new(states.map(|state| PossibleValue::new(state.as_str()).help(of_event(state))))
+}
+
+fn of_webhook(state: WebhookState) -> &'static str {
+    match state {
+        WebhookState::Undecided => "nothing was decided about it yet",
+        WebhookState::Held => "something in it waits, for its customer for example",
+        WebhookState::Ignored => "nothing came of it, for a reason",
+        WebhookState::Unreadable => "it is genuine and could not be read",
+        WebhookState::Mapped => "it became referral events",
+    }
+}
+
+fn of_event(state: EventState) -> &'static str {
+    match state {
+        EventState::Waiting => "it is sent when it is due",
+        EventState::Sending => "it is being sent right now",
+        EventState::Delivered => "Cello has it",
+        EventState::Unsure => "Cello may have it or not, and a person decides",
+        EventState::Dead => "it was rejected or tried too often, and a person decides",
+        EventState::Discarded => "a person gave it up",
+    }
+}
+
+fn tone_of_webhook(state: WebhookState) -> Tone {
+    match state {
+        WebhookState::Mapped => Tone::Good,
+        WebhookState::Undecided | WebhookState::Held => Tone::Open,
+        WebhookState::Unreadable => Tone::Bad,
+        WebhookState::Ignored => Tone::Faint,
+    }
+}
+
+fn tone_of_event(state: EventState) -> Tone {
+    match state {
+        EventState::Delivered => Tone::Good,
+        EventState::Waiting | EventState::Sending | EventState::Unsure => Tone::Open,
+        EventState::Dead => Tone::Bad,
+        EventState::Discarded => Tone::Faint,
+    }
+}
+
+fn tone_of_decision(decision: DecisionState) -> Tone {
+    match decision {
+        DecisionState::Send => Tone::Good,
+        DecisionState::Hold => Tone::Open,
+        DecisionState::Ignore => Tone::Faint,
+    }
+}

@@ -1,0 +1,141 @@
+//! The commands, one file each, and what they share: how a command ends and how it says what went wrong.
+
+pub mod cello;
+pub mod check;
+pub mod events;
+pub mod map;
+pub mod output;
+pub mod replay;
+pub mod rules;
+pub mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use thiserror::Error;
+
+use crate::config::{Config, Purpose, Triggers};
+use crate::rules::Rules;
+
+/// Turns the webhooks of Stripe and Chargebee into referral events for Cello, and delivers them until Cello has them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cello-relay",
+    version,
+    after_help = "To begin, play the fixtures through a relay of their own, without any account:\n  \
+                  cello-relay replay fixtures\n\n\
+                  Exit codes: 0 done, 1 done with findings, 2 could not run."
+)]
+pub struct Cli {
+    /// Settings file; without it `relay.toml` in this folder, if there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Receive webhooks and deliver referral events until told to stop
+    Serve {
+        /// Send to a stand-in for Cello in this process instead of to Cello: works without any account
+        #[arg(long)]
+        sandbox: bool,
+    },
+    /// Post webhook files, signed, through the real HTTP path, and show what Cello got for each
+    Replay(replay::Args),
+    /// Show what would be sent for each webhook file, and why; sends nothing, stores nothing
+    ///
+    /// The files, in order, are one story: what an early one tells of a customer holds for the later ones.
+    Map {
+        /// Webhook files, each the body of one request
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the rules in force
+    Rules(rules::Args),
+    /// Find out whether this installation is able to work, with a fix for each finding
+    Check(check::Args),
+    /// Look into the store: list, show one whole life, retry, discard
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    /// Ask Cello directly, with the login of the relay
+    #[command(subcommand)]
+    Cello(cello::CelloCommand),
+}
+
+impl Cli {
+    pub async fn run(self) -> Result<Exit> {
+        let load = |purpose| load(self.config.as_deref(), purpose);
+        match self.command {
+            Command::Serve { sandbox } => {
+                let config = load(if sandbox { Purpose::ServeSandbox } else { Purpose::Serve })?;
+                serve::run(config, sandbox).await
+            }
+            Command::Replay(args) => replay::run(args, self.config.as_deref(), self.json).await,
+            Command::Map { files } => {
+                let config = load(Purpose::Offline)?;
+                map::run(&files, &config, rules_in_force(&config)?, self.json).await
+            }
+            Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json),
+            Command::Check(args) => check::run(&args, self.config.as_deref(), self.json).await,
+            Command::Events(command) => events::run(command, &load(Purpose::Store)?, self.json).await,
+            Command::Cello(command) => cello::run(command, &load(Purpose::CelloOnly)?, self.json).await,
+        }
+    }
+}
+
+/// The settings for `purpose`.
+pub fn load(file: Option<&Path>, purpose: Purpose) -> Result<Config> {
+    Ok(Config::load(file, std::env::vars_os(), purpose)?)
+}
+
+/// The operator's rules, else the shipped ones; without the subscription triggers where the settings say so.
+pub fn rules_in_force(config: &Config) -> Result<Rules> {
+    let rules = match &config.rules {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the rules file {name} cannot be read; correct the setting `rules`"))?;
+            Rules::load(&text, &name)?
+        }
+        None => Rules::shipped()?,
+    };
+    Ok(match config.triggers {
+        Triggers::All => rules,
+        Triggers::Current => rules.limited_to_current(),
+    })
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    /// Done, and something was found that a person should look at.
+    Findings,
+    CouldNotRun,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Findings => 1,
+            Exit::CouldNotRun => 2,
+        })
+    }
+}
+
+/// Why a command could not run, in the three parts people need.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{what}\n  where: {place}\n  fix:   {fix}")]
+pub struct Trouble {
+    pub what: String,
+    pub place: String,
+    pub fix: String,
+}

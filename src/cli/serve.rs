@@ -1,0 +1,170 @@
+//! `cello-relay serve`: receives and delivers until told to stop.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Error, Result, anyhow};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+
+use super::{Exit, rules_in_force};
+use crate::cello::{Client, Sandbox};
+use crate::clock;
+use crate::config::Config;
+use crate::providers::{self, Provider, chargebee, stripe};
+use crate::relay::policy::Policy;
+use crate::relay::{self, Relay};
+use crate::server::{self, Server};
+use crate::store::{Sqlite, Store};
+use crate::telemetry::{self, Metrics};
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
+    telemetry::start_log(&config.log);
+    let store = Arc::new(Sqlite::open(&config.database_url, true)?);
+    // Before anybody is told that the relay runs: whoever knows it may stop it.
+    let mut signals = Signals::take()?;
+    let mut relay = Running::start(config, store, sandbox).await?;
+    relay.announce();
+    tokio::select! {
+        () = signals.stop() => {}
+        problem = relay.broken() => return Err(problem),
+    }
+    tracing::info!("stopping: finishing what is current");
+    relay.stop().await?;
+    tracing::info!("stopped");
+    Ok(Exit::Done)
+}
+
+/// A whole relay within this process: listeners, loops and, where wanted, the stand-in for Cello.
+pub struct Running {
+    pub config: Config,
+    pub providers: Vec<Arc<dyn Provider>>,
+    pub receive_url: String,
+    pub admin_url: String,
+    pub sandbox: Option<Sandbox>,
+    server: server::Handle,
+    serving: tokio::task::JoinHandle<Result<(), server::ServerError>>,
+    relay: Relay,
+}
+
+impl Running {
+    pub async fn start(mut config: Config, store: Arc<dyn Store>, sandbox: bool) -> Result<Self> {
+        let sandbox = if sandbox { Some(start_sandbox(&mut config).await?) } else { None };
+        let rules = rules_in_force(&config)?;
+        let providers = providers::enabled(&config);
+        let metrics = Arc::new(Metrics::new());
+        let stored = Arc::new(Notify::new());
+        let clock = clock::system();
+        let cello = &config.cello;
+        let client =
+            Client::new(&cello.base_url, &cello.access_key_id, cello.secret_access_key.clone(), cello.request_timeout)?;
+        let server = Server::build(
+            &config,
+            server::Parts {
+                providers: providers.clone(),
+                store: store.clone(),
+                metrics: metrics.clone(),
+                clock: clock.clone(),
+                stored: stored.clone(),
+            },
+        )?;
+        let relay = Relay::start(relay::Parts {
+            store,
+            policy: Policy::new(&config, providers.clone(), rules),
+            client,
+            delivery: config.delivery.clone(),
+            metrics,
+            clock,
+            stored,
+        })
+        .await
+        .context("the store could not be taken up")?;
+        Ok(Self {
+            receive_url: format!("http://{}", server.receive_address()),
+            admin_url: format!("http://{}", server.admin_address()),
+            server: server.handle(),
+            serving: tokio::spawn(server.run()),
+            config,
+            providers,
+            sandbox,
+            relay,
+        })
+    }
+
+    /// Says at start what is on, what is off, and where things go.
+    fn announce(&self) {
+        tracing::info!(url = %self.receive_url, "webhooks are taken");
+        for name in [stripe::NAME, chargebee::NAME] {
+            if self.providers.iter().any(|provider| provider.name() == name) {
+                tracing::info!(url = %format_args!("{}/webhooks/{name}", self.receive_url), "{name} is on");
+            } else {
+                tracing::info!("{name} is off: no secret is configured for it");
+            }
+        }
+        tracing::info!(url = %self.admin_url, "health and metrics are told");
+        let environment = self.config.cello.environment.as_str();
+        match &self.sandbox {
+            Some(sandbox) => {
+                tracing::info!(url = %sandbox.base_url, "referral events go to the stand-in for Cello in this process");
+            }
+            None => tracing::info!(url = %self.config.cello.base_url, %environment, "referral events go to Cello"),
+        }
+    }
+
+    /// Returns when a part of it has ended that nobody stopped: without it nothing would be received or delivered,
+    /// and nobody would notice.
+    async fn broken(&mut self) -> Error {
+        tokio::select! {
+            ended = &mut self.serving => match ended {
+                Ok(Err(problem)) => problem.into(),
+                Ok(Ok(())) | Err(_) => anyhow!("the HTTP server ended by itself; start cello-relay again"),
+            },
+            () = self.relay.broken() => anyhow!("a loop of the relay ended by itself; start cello-relay again"),
+        }
+    }
+
+    /// Takes nothing more, finishes what is current, and returns when all of it has ended.
+    pub async fn stop(self) -> Result<()> {
+        let limit = self.config.server.shutdown_timeout;
+        // At the same time, so that a slow provider does not keep the relay sending meanwhile. What is received to the
+        // end is on disk and decided at the next start.
+        let ((), sent) = tokio::join!(self.server.stop(), tokio::time::timeout(limit, self.relay.stop()));
+        self.serving.await??;
+        if sent.is_err() {
+            let seconds = limit.as_secs();
+            tracing::warn!(seconds, "sending did not end in time; what it was about is taken up at the next start");
+        }
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.stop().await;
+        }
+        Ok(())
+    }
+}
+
+async fn start_sandbox(config: &mut Config) -> Result<Sandbox> {
+    let sandbox = Sandbox::start("127.0.0.1:0").await.context("the stand-in for Cello could not be started")?;
+    config.cello.base_url = sandbox.base_url.clone();
+    config.cello.access_key_id = sandbox.settings().access_key_id.clone();
+    config.cello.secret_access_key = sandbox.settings().secret_access_key.clone().into();
+    Ok(sandbox)
+}
+
+/// The signals that ask this process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they do not end the process by themselves.
+    fn take() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

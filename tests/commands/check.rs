@@ -1,0 +1,268 @@
+//! `check`: what it finds, and that it finds nothing where there is nothing.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use cello_relay::cello::Sandbox;
+use cello_relay::cello::sandbox::Endpoint;
+use cello_relay::cli::serve::Running;
+use cello_relay::config::{Config, Purpose};
+use cello_relay::store::Sqlite;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::given::{Installation, Said, run};
+
+/// Settings with nothing to find in them, against the stand-in for Cello.
+struct Settings {
+    folder: TempDir,
+    variables: BTreeMap<&'static str, String>,
+}
+
+impl Settings {
+    fn of(sandbox: &Sandbox) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = [
+            ("RELAY__SERVER__BIND", "127.0.0.1:0"),
+            ("RELAY__ADMIN__BIND", "127.0.0.1:0"),
+            ("RELAY__CHARGEBEE__CREDENTIALS", "hook:pass-4711"),
+            ("RELAY__CHARGEBEE__MODE", "test"),
+            ("RELAY__CELLO__ENVIRONMENT", "sandbox"),
+            ("RELAY__CELLO__BASE_URL", &sandbox.base_url),
+            ("RELAY__CELLO__ACCESS_KEY_ID", &sandbox.settings().access_key_id),
+            ("RELAY__CELLO__SECRET_ACCESS_KEY", &sandbox.settings().secret_access_key),
+        ];
+        Self { folder, variables: variables.into_iter().map(|(name, value)| (name, value.to_owned())).collect() }
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.insert(name, value.to_owned());
+        self
+    }
+
+    fn without(mut self, name: &'static str) -> Self {
+        self.variables.remove(name);
+        self
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        let variables: Vec<(&str, &str)> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        run(self.folder.path(), &variables, &[&["check"], arguments].concat())
+    }
+
+    /// The findings that are not in order: check, status, message and fix.
+    fn findings(&self, arguments: &[&str]) -> Vec<[String; 4]> {
+        let said = self.run(&[&["--json"], arguments].concat());
+        let answer: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let findings: Vec<[String; 4]> = answer["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| ["check", "status", "message", "fix"].map(|key| text(&one[key])))
+            .filter(|[_, status, ..]| status != "ok")
+            .collect();
+        assert_eq!(said.code, i32::from(!findings.is_empty()), "{said:?}");
+        assert!(findings.iter().all(|[.., fix]| !fix.is_empty()), "a finding without a fix: {findings:?}");
+        findings
+    }
+
+    /// The one finding there is.
+    #[track_caller]
+    fn finds(&self, check: &str, status: &str, words: &str) {
+        let findings = self.findings(&[]);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!([findings[0][0].as_str(), findings[0][1].as_str()], [check, status], "{findings:?}");
+        assert!(findings[0][2].contains(words), "{words}: {findings:?}");
+    }
+}
+
+async fn stand_in() -> Sandbox {
+    Sandbox::start("127.0.0.1:0").await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_can_work_has_no_findings() {
+    let settings = Settings::of(&stand_in().await);
+    let said = settings.run(&[]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(!said.out.contains("WARN") && !said.out.contains("FAIL"), "{said:?}");
+    said.says(&["the login works", "it agrees with Cello's", "`serve` creates it", "MiB free", "rules are on"]);
+    assert!(!settings.folder.path().join("relay.db").exists(), "check must not create the store");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_ever_shown() {
+    let sandbox = stand_in().await;
+    let settings = Settings::of(&sandbox)
+        .with("RELAY__STRIPE__WEBHOOK_SECRETS", "whsec_4711")
+        .with("RELAY__CELLO__SECRET_ACCESS_KEY", "cello-4711");
+    for arguments in [vec![], vec!["--json"]] {
+        let said = settings.run(&arguments);
+        assert_eq!(said.code, 1);
+        assert!(!format!("{said:?}").contains("4711"), "{said:?}");
+    }
+}
+
+#[test]
+fn without_any_settings_each_missing_one_is_a_finding_and_the_rest_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(folder.path(), &[], &["check"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    said.says(&[
+        "FAIL  settings   no payment provider is switched on",
+        "`cello.environment` is not set",
+        "`cello.access_key_id` is not set",
+        "`cello.secret_access_key` is not set",
+        "OK    rules",
+        "OK    disk",
+        "fix: ",
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_is_a_finding_with_the_usual_cause() {
+    let settings = Settings::of(&stand_in().await).with("RELAY__CELLO__ACCESS_KEY_ID", "product-id");
+    settings.finds("cello", "fail", "the login is refused");
+    settings.run(&[]).says(&["not the product id and secret"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_nobody_is_asked() {
+    let sandbox = stand_in().await;
+    let settings = Settings::of(&sandbox);
+    assert!(settings.findings(&["--offline"]).is_empty());
+    assert_eq!(sandbox.calls(Endpoint::Token) + sandbox.calls(Endpoint::Reads), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cello_that_is_not_there_is_told_apart_from_one_that_refuses() {
+    let sandbox = stand_in().await;
+    sandbox.stop().await;
+    let findings = Settings::of(&sandbox).findings(&[]);
+    let checks: Vec<_> = findings.iter().map(|[check, status, ..]| format!("{check} {status}")).collect();
+    assert_eq!(checks, ["clock warn", "cello fail"], "{findings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rules_file_with_an_error_is_shown_with_the_place() {
+    let settings = Settings::of(&stand_in().await).with("RELAY__RULES", "rules.toml");
+    let rules = "[[rule]]\nname = \"purchase\"\non = \"invoice-paid\"\nwhen = \"invoice.amount_payed > 0\"\ntrigger = \"invoice-paid\"\n";
+    std::fs::write(settings.folder.path().join("rules.toml"), rules).unwrap();
+    settings.finds("rules", "fail", "rules.toml:4:");
+    settings.run(&[]).says(&["^^^", "amount_paid"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chargebee_site_of_unknown_or_wrong_mode_is_a_finding() {
+    let sandbox = stand_in().await;
+    let unknown = Settings::of(&sandbox).without("RELAY__CHARGEBEE__MODE");
+    unknown.finds("chargebee", "warn", "do not say whether their site is a test site");
+    let live = Settings::of(&sandbox).with("RELAY__CHARGEBEE__MODE", "live");
+    live.finds("chargebee", "fail", "all of them would be ignored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stripe_without_an_api_key_is_a_finding_that_says_which_key_to_make() {
+    let settings = Settings::of(&stand_in().await).with("RELAY__STRIPE__WEBHOOK_SECRETS", "whsec_a,whsec_b");
+    let findings = settings.findings(&[]);
+    assert_eq!([findings[0][0].as_str(), findings[0][1].as_str()], ["stripe", "warn"], "{findings:?}");
+    settings.run(&[]).says(&["on, with 2 webhook secrets"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_key_of_stripe_is_tried_and_must_be_of_the_right_mode() {
+    let settings = Settings::of(&stand_in().await).with("RELAY__STRIPE__WEBHOOK_SECRETS", "whsec_a");
+    let settings = settings.with("RELAY__STRIPE__API_KEY", "rk_test_1");
+
+    let settings = settings.with("RELAY__STRIPE__API_BASE", &answering("404 Not Found"));
+    assert!(settings.findings(&[]).is_empty());
+    settings.run(&[]).says(&["the key may read customers and subscriptions"]);
+
+    let settings = settings.with("RELAY__STRIPE__API_BASE", &answering("403 Forbidden"));
+    settings.finds("stripe", "fail", "refused the key (403)");
+
+    let settings = settings.with("RELAY__STRIPE__API_KEY", "rk_live_1");
+    let [_, status, message, _] = &settings.findings(&["--offline"])[0];
+    assert_eq!((status.as_str(), message.contains("is of live mode")), ("fail", true), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_running_relay_its_own_ports_are_in_order() {
+    let sandbox = stand_in().await;
+    let mut config = Config::default();
+    config.server.bind = "127.0.0.1:0".to_owned();
+    config.admin.bind = "127.0.0.1:0".to_owned();
+    let relay = Running::start(config, Arc::new(Sqlite::in_memory().unwrap()), true).await.unwrap();
+    let bind = |url: &str| url.trim_start_matches("http://").to_owned();
+    let settings = Settings::of(&sandbox)
+        .with("RELAY__SERVER__BIND", &bind(&relay.receive_url))
+        .with("RELAY__ADMIN__BIND", &bind(&relay.admin_url));
+
+    assert!(settings.findings(&[]).is_empty());
+
+    settings.run(&[]).says(&["is in use by a running relay"]);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_listener_for_everybody_is_a_finding() {
+    let settings = Settings::of(&stand_in().await).with("RELAY__ADMIN__BIND", "0.0.0.0:0");
+    settings.finds("admin", "warn", "other machines");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_something_else_uses_is_a_finding() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    let settings = Settings::of(&stand_in().await).with("RELAY__SERVER__BIND", &taken);
+    settings.finds("webhooks", "fail", &taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_where_none_can_be_or_that_is_none_is_a_finding() {
+    let sandbox = stand_in().await;
+    let nowhere = Settings::of(&sandbox).with("RELAY__DATABASE_URL", "sqlite:nowhere/relay.db");
+    assert!(nowhere.findings(&[]).iter().any(|[check, status, ..]| check == "disk" && status == "fail"));
+    let memory = Settings::of(&sandbox).with("RELAY__DATABASE_URL", "sqlite::memory:");
+    memory.finds("database", "fail", "lost when the relay stops");
+    let text = Settings::of(&sandbox);
+    std::fs::write(text.folder.path().join("relay.db"), "some text that is no database at all").unwrap();
+    text.finds("database", "fail", "not a database");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_a_relay_has_open_is_in_order_and_tells_what_it_holds() {
+    let relay = Installation::new().with("stories/stripe-invoice-before-customer").await.dead().await;
+    let url = format!("sqlite:{}", relay.folder.path().join("relay.db").display());
+    let settings = Settings::of(&stand_in().await).with("RELAY__DATABASE_URL", &url);
+    assert!(settings.findings(&[]).is_empty());
+    settings.run(&[]).says(&["3 webhooks, 3 referral events, 3 of them dead or unsure"]);
+}
+
+#[test]
+fn the_example_is_a_settings_file_that_can_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(folder.path(), &[], &["check", "--example"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let file = folder.path().join("relay.toml");
+    std::fs::write(&file, &said.out).unwrap();
+    let nothing: [(&str, &str); 0] = [];
+    Config::load(Some(file.as_path()), nothing, Purpose::Offline).unwrap();
+}
+
+/// Somebody who gives every request this answer: where.
+fn answering(status: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+        }
+    });
+    url
+}

@@ -1,0 +1,154 @@
+//! What the sentences start from: a folder with a store in it, filled through the store's own contract, and the binary.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use cello_relay::config::Config;
+use cello_relay::facts::Scope;
+use cello_relay::providers::{self, Provider};
+use cello_relay::relay::decide::decide;
+use cello_relay::relay::policy::Policy;
+use cello_relay::rules::Rules;
+use cello_relay::store::{Attempt, NewWebhook, Sqlite, Store, Then};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// The standard output as one JSON object for each line.
+    pub fn lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[track_caller]
+    pub fn says(&self, words: &[&str]) {
+        for word in words {
+            assert!(self.out.contains(word) || self.err.contains(word), "`{word}` is not in\n{}{}", self.out, self.err);
+        }
+    }
+}
+
+/// Runs the binary in `folder`, with nothing in its environment but `variables`, and without a terminal.
+pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_cello-relay"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A folder with a store that a relay is serving from, as far as the commands can tell.
+pub struct Installation {
+    pub folder: TempDir,
+    pub store: Sqlite,
+}
+
+impl Installation {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&format!("sqlite:{}", folder.path().join("relay.db").display()), true).unwrap();
+        Self { folder, store }
+    }
+
+    /// Takes and decides the webhooks of a file or folder below `fixtures`.
+    pub async fn with(self, fixtures: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixtures);
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+        }
+        for file in files {
+            self.take(std::fs::read(file).unwrap()).await;
+        }
+        self
+    }
+
+    async fn take(&self, body: Vec<u8>) {
+        let config = Config::default();
+        let readers = providers::readers(&config);
+        let parsed: Value = serde_json::from_slice(&body).unwrap();
+        let provider = readers.iter().find(|provider| provider.recognises(&parsed)).unwrap();
+        self.store.receive(webhook(provider.as_ref(), body)).await.unwrap();
+        let policy = Arc::new(Policy::new(&config, readers.clone(), Rules::shipped().unwrap()));
+        for webhook in self.store.undecided(10).await.unwrap() {
+            let policy = policy.clone();
+            self.store
+                .transact(Box::new(move |ledger| decide(ledger, &policy, &webhook, Timestamp::now()).map(drop)))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Tries to send whatever can be sent, with this end, until nothing can.
+    pub async fn sent(self, outcome: &'static str, message: &str, then: Then) -> Self {
+        let now = Timestamp::now();
+        loop {
+            let claimed = self.store.claim(now, now + SignedDuration::from_mins(1), 100).await.unwrap();
+            if claimed.is_empty() {
+                return self;
+            }
+            for event in claimed {
+                let attempt = Attempt {
+                    event_id: event.id,
+                    lease: event.lease,
+                    started_at: now,
+                    duration_ms: 12,
+                    outcome,
+                    status: if then == Then::Unsure { None } else { Some(if then == Then::Dead { 400 } else { 200 }) },
+                    message: message.to_owned(),
+                    request_id: Some("QvYxHgT7oAMEJ3A=".to_owned()),
+                    then,
+                    counts: true,
+                };
+                self.store.record(attempt).await.unwrap();
+            }
+        }
+    }
+
+    pub async fn dead(self) -> Self {
+        self.sent("rejected", "payload.ucc must be a string", Then::Dead).await
+    }
+
+    pub async fn delivered(self) -> Self {
+        self.sent("delivered", "accepted", Then::Delivered).await
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        run(self.folder.path(), &[], arguments)
+    }
+
+    /// How many referral events are in each state: waiting, delivered, unsure, dead, discarded.
+    pub async fn states(&self) -> [i64; 5] {
+        let counts = self.store.counts().await.unwrap();
+        assert!(counts.add_up(), "{counts:?}");
+        [counts.waiting, counts.delivered, counts.unsure, counts.dead, counts.discarded]
+    }
+}
+
+fn webhook(provider: &dyn Provider, body: Vec<u8>) -> NewWebhook {
+    let envelope = provider.identify(&body).unwrap();
+    NewWebhook {
+        scope: Scope { provider: provider.name().to_owned(), account: envelope.account },
+        event_id: envelope.event_id,
+        kind: envelope.kind,
+        mode: envelope.mode,
+        at: envelope.at,
+        received_at: Timestamp::now(),
+        body,
+    }
+}

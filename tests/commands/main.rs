@@ -1,0 +1,6 @@
+//! The commands as people run them: the built binary, its words and its exit codes.
+
+mod check;
+mod events;
+mod given;
+mod help;

@@ -1,0 +1,11 @@
+//! Attribution, look-ups and deciding, over the real store and the real providers.
+
+mod look_up;
+mod order;
+mod policy;
+mod refunds;
+mod relay;
+#[path = "../common/stripe_api.rs"]
+mod stripe_api;
+mod walks;
+mod webhooks;

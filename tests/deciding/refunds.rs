@@ -1,0 +1,89 @@
+//! Running totals that become refunds: none told twice, none lost, whatever the webhooks leave out.
+
+use serde_json::{Value, json};
+
+use crate::relay::Relay;
+use crate::webhooks::referred;
+use crate::webhooks::stripe::*;
+
+/// A relay that has told one purchase of 10.00.
+async fn with_a_purchase() -> Relay {
+    let relay = Relay::new();
+    relay.receive(&event("customer.created", 0, customer(referred()))).await;
+    relay.receive(&event("invoice.paid", 20, old_invoice("in_1", 20, 1000))).await;
+    relay.told().await;
+    relay
+}
+
+/// The amounts told for these (running total, former total), each a webhook of its own.
+async fn refunds(totals: &[(i64, Option<i64>)]) -> Vec<i64> {
+    let relay = with_a_purchase().await;
+    for (number, (total, former)) in totals.iter().enumerate() {
+        relay.receive(&refund(30 + number as i64, "in_1", *total, *former)).await;
+    }
+    relay.told().await.iter().map(|told| told.at("/payload/price").as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn each_webhook_tells_its_own_part() {
+    assert_eq!(refunds(&[(300, Some(0)), (800, Some(300)), (1000, Some(800))]).await, [300, 500, 200]);
+}
+
+#[tokio::test]
+async fn without_former_totals_a_part_is_what_was_not_told_before() {
+    assert_eq!(refunds(&[(300, None), (800, None)]).await, [300, 500]);
+    assert_eq!(refunds(&[(300, Some(0)), (800, None), (1000, Some(800))]).await, [300, 500, 200]);
+}
+
+#[tokio::test]
+async fn the_same_part_in_another_webhook_is_told_once() {
+    assert_eq!(refunds(&[(300, Some(0)), (300, Some(0)), (300, None)]).await, [300]);
+}
+
+#[tokio::test]
+async fn parts_that_overlap_are_not_told_twice() {
+    assert_eq!(refunds(&[(800, None), (300, Some(0))]).await, [800], "the first was in the second");
+    assert_eq!(refunds(&[(500, Some(200)), (800, Some(300))]).await, [300], "they contradict each other");
+    assert_eq!(refunds(&[(800, Some(300)), (300, Some(0))]).await, [500, 300], "they touch");
+}
+
+#[tokio::test]
+async fn a_derived_amount_is_worth_a_word() {
+    let relay = with_a_purchase().await;
+    relay.receive(&refund(30, "in_1", 300, None)).await;
+    assert_eq!(relay.warnings("evt_charge.refunded_30").await, ["refund_amount_derived"]);
+}
+
+#[tokio::test]
+async fn a_refund_of_a_purchase_that_was_not_told_is_not_told_either() {
+    let relay = Relay::new();
+    relay.receive(&event("customer.created", 0, customer(referred()))).await;
+    relay.receive(&event("invoice.paid", 20, old_invoice("in_1", 20, 0))).await;
+    relay.receive(&refund(30, "in_1", 300, Some(0))).await;
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "purchase_not_reported");
+}
+
+#[tokio::test]
+async fn a_refund_whose_purchase_never_arrives_is_told_after_three_days_with_a_warning() {
+    let relay = Relay::new();
+    relay.receive(&event("customer.created", 0, customer(referred()))).await;
+    relay.told().await;
+    let mut named = refund(30, "in_0", 300, Some(0));
+    named["data"]["object"]["invoice"] = json!("in_0");
+    relay.receive(&named).await;
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "purchase_unseen");
+    relay.pass(jiff::SignedDuration::from_hours(3 * 24));
+    relay.settle().await;
+    let told = relay.told().await;
+    assert_eq!((told.len(), told[0].at("/context/subscription/invoiceId")), (1, json!("in_0")));
+    assert_eq!(relay.warnings("evt_charge.refunded_30").await, ["refund_without_purchase"]);
+}
+
+#[tokio::test]
+async fn a_refund_carries_no_interval_and_the_subscription_of_its_purchase() {
+    let relay = with_a_purchase().await;
+    relay.receive(&refund(30, "in_1", 300, Some(0))).await;
+    let told = relay.told().await;
+    assert_eq!(told[0].at("/context/subscription"), json!({ "id": "sub_1", "invoiceId": "in_1" }));
+    assert_eq!(told[0].at("/context/subscription/interval"), Value::Null);
+}

@@ -1,0 +1,143 @@
+//! The commands that end by themselves: what they print and how they end.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use cello_relay::cello::Sandbox;
+use serde_json::Value;
+
+use crate::stage::{Place, SECRET, Serving, ended, fixtures, json_lines};
+
+const STORY: &str = "stories/stripe-signup-and-first-purchase-basil";
+
+#[test]
+fn a_folder_that_is_replayed_ends_well_and_shows_a_row_for_each_decision() {
+    let place = Place::new();
+
+    let (code, out, err) = ended(place.command(&["replay", &fixtures(STORY)]));
+
+    assert_eq!(code, 0, "{err}");
+    let rows: Vec<&str> = out.lines().filter(|line| line.contains("delivered (200)")).collect();
+    assert_eq!(rows.len(), 3, "{out}");
+    for (row, trigger) in rows.iter().zip(["new-signup", "subscription-created", "invoice-paid"]) {
+        assert!(row.contains(trigger), "{row}");
+    }
+    assert!(out.contains("3 webhooks: 3 mapped, 0 ignored, 0 held, 0 unreadable, 0 duplicate, 0 refused."), "{out}");
+    assert!(out.ends_with("3 referral events: 3 delivered, 0 not.\n"), "{out}");
+    assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn all_stories_replayed_have_a_line_each_and_everything_is_delivered() {
+    let files = json_files(&fixtures("stories"));
+
+    let (code, out, err) = ended(Place::new().command(&["replay", "--json", &fixtures("stories")]));
+
+    assert_eq!(code, 0, "{err}");
+    let lines = json_lines(&out);
+    assert_eq!(lines.len(), files);
+    let events: Vec<&Value> =
+        lines.iter().flat_map(|line| line["life"]["referral_events"].as_array().unwrap()).collect();
+    assert!(events.len() > 50 && events.iter().all(|event| event["state"] == "delivered"), "{}", events.len());
+}
+
+#[tokio::test]
+async fn a_folder_can_be_replayed_to_a_relay_that_runs() {
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let serving = Serving::start(place.serve(&cello)).await;
+    let mut command = place.command(&["replay", "--json", "--to", &serving.post.url, &fixtures(STORY)]);
+    command.env("RELAY__STRIPE__WEBHOOK_SECRETS", SECRET);
+
+    let (code, out, err) = tokio::task::spawn_blocking(move || ended(command)).await.unwrap();
+
+    assert_eq!(code, 0, "{err}");
+    let lines = json_lines(&out);
+    assert_eq!(lines.iter().map(|line| &line["answer"]).collect::<Vec<_>>(), ["stored"; 3]);
+    assert!(lines.iter().all(|line| line["life"]["referral_events"][0]["state"] == "delivered"), "{out}");
+    assert_eq!(cello.received().len(), 3);
+}
+
+#[tokio::test]
+async fn a_replay_with_a_wrong_secret_is_refused_by_the_relay_and_is_a_finding() {
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let serving = Serving::start(place.serve(&cello)).await;
+    let to = ["replay", "--json", "--to", &serving.post.url, "--stripe-secret", "whsec_other", &fixtures(STORY)];
+    let command = place.command(&to);
+
+    let (code, out, err) = tokio::task::spawn_blocking(move || ended(command)).await.unwrap();
+
+    assert_eq!(code, 1, "{err}");
+    assert!(json_lines(&out).iter().all(|line| line["status"] == 400), "{out}");
+    assert!(cello.received().is_empty());
+}
+
+#[test]
+fn a_file_that_is_mapped_is_one_line_with_exactly_these_keys() {
+    let folder = fixtures(STORY);
+    let mut files: Vec<String> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path().display().to_string()).collect();
+    files.sort();
+    let args: Vec<&str> = ["map", "--json"].into_iter().chain(files.iter().map(String::as_str)).collect();
+
+    let (code, out, err) = ended(Place::new().command(&args));
+
+    assert_eq!((code, err.as_str()), (0, ""));
+    let lines = json_lines(&out);
+    assert_eq!(lines.iter().map(|line| line["file"].as_str().unwrap()).collect::<Vec<_>>(), files);
+    for line in &lines {
+        assert_eq!(keys(line), ["decisions", "event_id", "file", "provider", "released", "type"].into());
+        assert_eq!(line["provider"], "stripe");
+        assert_eq!(line["decisions"][0]["decision"], "send");
+    }
+}
+
+#[test]
+fn what_is_ignored_or_held_is_no_finding() {
+    let args = ["map", "--json", &fixtures("stripe/customer-created-without-code.json")];
+    let (code, out, err) = ended(Place::new().command(&args));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(json_lines(&out)[0]["decisions"][0]["decision"], "ignore");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_line_that_says_why_and_a_finding() {
+    let place = Place::new();
+    let write = |name: &str, text: &str| {
+        let path = place.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good = fixtures("stripe/customer-created-with-code-basil.json");
+    for (file, problem) in [
+        (write("text.json", "{\"id\": "), "not JSON"),
+        (write("foreign.json", r#"{"hello":"world"}"#), "no webhook of Stripe or Chargebee"),
+        (write("list.json", "[1, 2]"), "no webhook of Stripe or Chargebee"),
+        (place.folder.path().join("missing.json").display().to_string(), "cannot be read"),
+    ] {
+        let (code, out, err) = ended(place.command(&["map", "--json", &file, &good]));
+
+        assert_eq!((code, err.as_str()), (1, ""), "{file}");
+        let lines = json_lines(&out);
+        assert_eq!(lines.len(), 2, "the good one is mapped all the same");
+        let line = &lines[0];
+        assert_eq!(keys(line), ["decisions", "error", "event_id", "file", "provider", "released", "type"].into());
+        assert_eq!(line["file"], file);
+        assert!(line["error"].as_str().unwrap().contains(problem), "{line}");
+        assert_eq!(lines[1]["decisions"][0]["decision"], "send");
+        assert_eq!(ended(place.command(&["map", &file])).0, 1, "as a table too");
+    }
+}
+
+fn keys(line: &Value) -> BTreeSet<&str> {
+    line.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn json_files(folder: &str) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => json_files(&path.display().to_string()),
+            false => usize::from(path.extension().is_some_and(|extension| extension == "json")),
+        })
+        .sum()
+}

@@ -1,0 +1,7 @@
+//! The built program as a process: its settings, its listeners, its exit codes, and its death at the worst moment.
+
+mod commands;
+mod killed;
+mod refused;
+mod serving;
+mod stage;
