@@ -1,0 +1,61 @@
+//! The tables that are made from lists, and what a command prints.
+
+use std::path::Path;
+use std::process::Command;
+
+use cello_relay::cello::answers::Row;
+use cello_relay::cli::Cli;
+use clap::CommandFactory;
+
+pub fn answers(rows: &[Row]) -> String {
+    let mut table = String::from("| Cello's answer | Class | What the relay does |\n|---|---|---|\n");
+    for row in rows {
+        table.push_str(&format!("| {} | {} | {} |\n", row.answer, row.class.as_str(), row.then));
+    }
+    table
+}
+
+pub fn codes(codes: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    let mut table = String::from("| Code | Meaning |\n|---|---|\n");
+    for (code, meaning) in codes {
+        table.push_str(&format!("| `{code}` | {meaning} |\n"));
+    }
+    table
+}
+
+/// Every command that does something, in the order of the help.
+pub fn commands() -> String {
+    let mut table = String::from("| Command | Does |\n|---|---|\n");
+    rows_of(&Cli::command(), "cello-relay", &mut table);
+    table
+}
+
+fn rows_of(command: &clap::Command, path: &str, table: &mut String) {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        let path = format!("{path} {}", sub.get_name());
+        if sub.has_subcommands() {
+            rows_of(sub, &path, table);
+        } else {
+            let names = sub.get_positionals().map(|argument| format!(" {argument}")).collect::<String>();
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            table.push_str(&format!("| `{path}{names}` | {about} |\n"));
+        }
+    }
+}
+
+/// What `replay` prints for the files of this folder, as a block.
+pub fn replay(folder: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    files.sort();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cello-relay"));
+    // Within the folder, where there is no `relay.toml` and names are short.
+    command.arg("replay").args(files).current_dir(folder);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RELAY__")) {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    format!("```text\n{}\n```\n", text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+}
