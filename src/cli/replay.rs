@@ -107,7 +107,7 @@ struct Player {
 impl Player {
     fn new(config: &Config, url: Url, store: Option<Arc<dyn Store>>) -> Result<Self> {
         let http = http::client(&url, Duration::from_secs(30))?;
-        Ok(Self { providers: providers::readers(config), http, url, store })
+        Ok(Self { providers: providers::all(config), http, url, store })
     }
 
     async fn play(&self, files: &[PathBuf]) -> Result<Vec<Played>> {

@@ -51,7 +51,8 @@ impl Running {
     pub async fn start(mut config: Config, store: Arc<dyn Store>, sandbox: bool) -> Result<Self> {
         let sandbox = if sandbox { Some(start_sandbox(&mut config).await?) } else { None };
         let rules = rules_in_force(&config)?;
-        let providers = providers::enabled(&config);
+        let all = providers::all(&config);
+        let providers: Vec<_> = all.iter().filter(|provider| provider.is_on()).cloned().collect();
         let metrics = Arc::new(Metrics::new());
         let stored = Arc::new(Notify::new());
         let clock = clock::system();
@@ -70,7 +71,7 @@ impl Running {
         )?;
         let relay = Relay::start(relay::Parts {
             store,
-            policy: Policy::new(&config, providers.clone(), rules),
+            policy: Policy::new(&config, all, rules),
             client,
             delivery: config.delivery.clone(),
             metrics,

@@ -1,6 +1,6 @@
 //! The payment providers: what each must be able to do, and the list of them.
 //!
-//! To add one, write a folder with a type that implements [`Provider`] and name it in [`enabled`]. The contract has no
+//! To add one, write a folder with a type that implements [`Provider`] and name it in [`all`]. The contract has no
 //! default methods, so a provider that forgets to verify its webhooks does not compile.
 
 pub mod chargebee;
@@ -19,14 +19,15 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::facts::{Learned, Mode, Reading};
 
-/// The providers that have a secret configured, in the order in which they are documented.
-pub fn enabled(config: &Config) -> Vec<Arc<dyn Provider>> {
-    [stripe::Stripe::from_config(config), chargebee::Chargebee::from_config(config)].into_iter().flatten().collect()
+/// Every provider there is, in the order in which they are documented. Those that are switched off still read what was
+/// stored while they were on.
+pub fn all(config: &Config) -> Vec<Arc<dyn Provider>> {
+    vec![Arc::new(stripe::Stripe::new(config)), Arc::new(chargebee::Chargebee::new(config))]
 }
 
-/// All providers, able to read but not to verify: for `map`, which takes files and no requests.
-pub fn readers(config: &Config) -> Vec<Arc<dyn Provider>> {
-    vec![Arc::new(stripe::Stripe::reader(config)), Arc::new(chargebee::Chargebee::reader(config))]
+/// Those that take webhooks.
+pub fn enabled(config: &Config) -> Vec<Arc<dyn Provider>> {
+    all(config).into_iter().filter(|provider| provider.is_on()).collect()
 }
 
 /// What the relay needs of a payment provider. Everything but [`look_up`](Provider::look_up) is pure.
@@ -34,6 +35,9 @@ pub fn readers(config: &Config) -> Vec<Arc<dyn Provider>> {
 pub trait Provider: Send + Sync {
     /// Lower case; the last part of the webhook's path and the first part of business keys.
     fn name(&self) -> &'static str;
+
+    /// Whether a secret is configured to verify its webhooks with. Without one it takes none.
+    fn is_on(&self) -> bool;
 
     /// The request header that proves where a webhook comes from.
     fn credential_header(&self) -> &'static str;

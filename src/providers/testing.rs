@@ -26,13 +26,13 @@ pub fn try_stripe(kind: &str, object: Value, former: Value) -> Result<Reading, R
         "id": "evt_1", "object": "event", "type": kind, "created": AT,
         "data": { "object": object, "previous_attributes": former },
     });
-    Stripe::reader(&Config::default()).read(event.to_string().as_bytes())
+    Stripe::new(&Config::default()).read(event.to_string().as_bytes())
 }
 
 /// What Chargebee's event of this type says.
 pub fn chargebee(kind: &str, content: Value) -> Reading {
     let event = json!({ "id": "ev_1", "api_version": "v2", "event_type": kind, "occurred_at": AT, "content": content });
-    Chargebee::reader(&Config::default()).read(event.to_string().as_bytes()).unwrap()
+    Chargebee::new(&Config::default()).read(event.to_string().as_bytes()).unwrap()
 }
 
 pub trait Says {

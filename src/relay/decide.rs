@@ -122,7 +122,7 @@ impl Deciding<'_> {
     /// The facts of a webhook, or why it cannot be read. A mode that must not reach Cello states no facts.
     fn read(&self, webhook: &Webhook) -> Result<Reading, String> {
         let name = &webhook.scope.provider;
-        let provider = self.policy.provider(name).ok_or_else(|| format!("the provider `{name}` is switched off"))?;
+        let provider = self.policy.provider(name).ok_or_else(|| format!("this version knows no provider `{name}`"))?;
         if let (Some(allowed), Some(mode)) = (self.policy.mode, webhook.mode)
             && allowed != mode
         {
@@ -318,8 +318,8 @@ impl Deciding<'_> {
         topics: &mut Vec<String>,
     ) -> Result<(), StoreError> {
         let Some(webhook) = self.ledger.webhook(held.webhook_id)? else { return Ok(()) };
-        // It was read before, so it can be read again, unless its provider was switched off since: then it waits on.
-        let Ok(reading) = self.read(&webhook) else { return Ok(()) };
+        // It was read before, so it can be read again, save by another version of this program: then it waits on.
+        let Ok(reading) = self.read(&webhook) else { return self.ledger.look_up_at(held, in_an_hour(self.now)) };
         let Some(fact) = reading.facts.get(held.fact) else { return Ok(()) };
         let not_yet = self.policy.not_looked_up(&webhook.scope.provider);
         let looked_up = looked_up.unwrap_or(&not_yet);

@@ -80,7 +80,7 @@ impl Installation {
 
     async fn take(&self, body: Vec<u8>) {
         let config = Config::default();
-        let readers = providers::readers(&config);
+        let readers = providers::all(&config);
         let parsed: Value = serde_json::from_slice(&body).unwrap();
         let provider = readers.iter().find(|provider| provider.recognises(&parsed)).unwrap();
         self.store.receive(webhook(provider.as_ref(), body)).await.unwrap();

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use cello_relay::cello::Sandbox;
 use cello_relay::cello::sandbox::{Endpoint, Fault};
-use cello_relay::store::{EventState, Store, WebhookState};
+use cello_relay::facts::{Mode, Scope};
+use cello_relay::store::{EventState, NewWebhook, Sqlite, Store, WebhookState};
+use jiff::Timestamp;
 
 use crate::stage::{Place, SECRET, Serving, customer_created, event_id, fixtures, stripe_signature, user};
 
@@ -28,6 +30,31 @@ async fn a_signed_webhook_is_on_disk_when_it_is_answered_and_its_event_reaches_c
     assert_eq!(received[0].body["context"]["event"]["trigger"], "new-signup");
     assert_eq!(serving.post.stripe(&body).await.unwrap(), 200, "again");
     assert_eq!(place.life(&event_id(1)).await.unwrap().duplicates, 1);
+}
+
+#[tokio::test]
+async fn what_was_stored_while_a_provider_was_on_is_decided_after_it_was_switched_off() {
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let body = customer_created(1, false);
+    let store = Sqlite::open(&place.database_url(), true).unwrap();
+    let webhook = NewWebhook {
+        scope: Scope { provider: "stripe".into(), account: String::new() },
+        event_id: event_id(1),
+        kind: "customer.created".into(),
+        mode: Some(Mode::Test),
+        at: Timestamp::UNIX_EPOCH,
+        received_at: Timestamp::now(),
+        body: body.clone().into_bytes(),
+    };
+    store.receive(webhook).await.unwrap();
+    drop(store);
+
+    let mut command = place.serve(&cello);
+    command.env_remove("RELAY__STRIPE__WEBHOOK_SECRETS");
+    let serving = Serving::start(command).await;
+
+    assert_eq!(cello.wait_for(1).await[0].body["payload"]["newUserId"], user(1));
+    assert_eq!(serving.post.stripe(&body).await.unwrap(), 404, "and it takes no more of them");
 }
 
 #[tokio::test]

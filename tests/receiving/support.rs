@@ -273,6 +273,10 @@ impl Toy {
 
 #[async_trait]
 impl Provider for Toy {
+    fn is_on(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Signed(_) => "signed",

@@ -8,8 +8,6 @@ mod customer;
 mod payment;
 mod subscription;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -33,13 +31,7 @@ pub struct Chargebee {
 }
 
 impl Chargebee {
-    /// `None` when no credentials are configured.
-    pub fn from_config(config: &Config) -> Option<Arc<dyn Provider>> {
-        (!config.chargebee.credentials.is_empty()).then(|| Arc::new(Self::reader(config)) as Arc<dyn Provider>)
-    }
-
-    /// Reads and verifies; there is nothing else to it.
-    pub fn reader(config: &Config) -> Self {
+    pub fn new(config: &Config) -> Self {
         Self {
             credentials: basic::Credentials::new(&config.chargebee.credentials),
             pair: config.chargebee.credentials.first().cloned(),
@@ -53,6 +45,10 @@ impl Chargebee {
 impl Provider for Chargebee {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn is_on(&self) -> bool {
+        self.pair.is_some()
     }
 
     fn credential_header(&self) -> &'static str {

@@ -16,8 +16,6 @@ mod look_up;
 pub mod signature;
 mod subscription;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -41,20 +39,12 @@ pub struct Stripe {
 }
 
 impl Stripe {
-    /// `None` when no webhook secret is configured.
-    pub fn from_config(config: &Config) -> Option<Arc<dyn Provider>> {
-        (!config.stripe.webhook_secrets.is_empty()).then(|| {
-            Arc::new(Self { api: look_up::Api::from_config(config), ..Self::reader(config) }) as Arc<dyn Provider>
-        })
-    }
-
-    /// Reads and verifies, and never asks Stripe anything.
-    pub fn reader(config: &Config) -> Self {
+    pub fn new(config: &Config) -> Self {
         Self {
             verifier: signature::Verifier::new(config.stripe.webhook_secrets.clone(), config.stripe.tolerance),
             secret: config.stripe.webhook_secrets.first().cloned(),
             keys: Keys::new(&config.metadata),
-            api: None,
+            api: look_up::Api::from_config(config),
         }
     }
 }
@@ -63,6 +53,10 @@ impl Stripe {
 impl Provider for Stripe {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn is_on(&self) -> bool {
+        self.secret.is_some()
     }
 
     fn credential_header(&self) -> &'static str {

@@ -32,6 +32,10 @@ impl Provider for Toy {
         "toy"
     }
 
+    fn is_on(&self) -> bool {
+        true
+    }
+
     fn credential_header(&self) -> &'static str {
         "toy-secret"
     }
