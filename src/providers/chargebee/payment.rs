@@ -148,7 +148,11 @@ fn whole_invoice(event: &Event, id: String, object: &Value) -> (Invoice, Vec<War
     let invoice = Invoice {
         id,
         subscription: subscription_id,
-        currency: object.text("currency_code").and_then(Currency::parse),
+        currency: object
+            .text("currency_code")
+            // Sites with one currency may leave it out; a payment is in the currency of its invoice.
+            .or_else(|| event.content.text("transaction.currency_code"))
+            .and_then(Currency::parse),
         amount_paid,
         amount_paid_net: share(amount_paid, total.saturating_sub(tax), total).unwrap_or(amount_paid),
         total,

@@ -84,7 +84,10 @@ pub fn in_content(event: &Event) -> Option<Subscription> {
         customer: object.owned("customer_id").or_else(|| event.content.owned("customer.id")),
         phase: if ended { Phase::Ended } else { phase },
         amount: if phase == Phase::Trial { Some(0) } else { recurring_amount(object) },
-        currency: object.text("currency_code").and_then(Currency::parse),
+        currency: object
+            .text("currency_code")
+            .or_else(|| event.content.text("invoice.currency_code"))
+            .and_then(Currency::parse),
         plan: Plan {
             period: main.and_then(period).or_else(|| period(object)),
             price_id: main.map_or_else(|| object.owned("plan_id"), |item| item.owned("item_price_id")),

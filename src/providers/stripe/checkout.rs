@@ -35,13 +35,16 @@ pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
             "the payment is still under way; `checkout.session.async_payment_succeeded` tells when it arrives",
         ));
     }
-    let amount_paid = amount(object).ok_or_else(|| event.missing("data.object.amount_total"))?;
+    let Some(amount_paid) = amount(object) else {
+        let message = "the session is of a version that does not say how much was paid";
+        return Ok(Reading::nothing(Reason::UnsupportedVersion, message));
+    };
     let tax = object.int("total_details.amount_tax").unwrap_or(0);
     let warnings: Vec<Warning> = keys.warn_of_code_on(object.at("metadata"), "Checkout session").into_iter().collect();
     let invoice = Invoice {
         id: object.id("payment_intent").unwrap_or(session),
         subscription: None,
-        currency: object.text("currency").and_then(Currency::parse),
+        currency: object.text("currency").or_else(|| display_currency(object)).and_then(Currency::parse),
         amount_paid,
         amount_paid_net: amount_paid.saturating_sub(tax),
         total: amount_paid,
@@ -70,4 +73,48 @@ fn amount(object: &Value) -> Option<i64> {
         });
         sum.filter(|_| !items.is_empty())
     })
+}
+
+fn display_currency(object: &Value) -> Option<&str> {
+    object.list("display_items").first()?.text("currency")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::providers::testing::{Says, stripe};
+
+    const KIND: &str = "checkout.session.completed";
+
+    /// A session of 2019: no mode, no status, no total.
+    fn early(items: Value) -> Reading {
+        stripe(KIND, json!({ "id": "cs_1", "customer": "cus_1", "payment_intent": "pi_1", "display_items": items }))
+    }
+
+    #[test]
+    fn an_early_session_is_worth_the_sum_of_what_it_lists() {
+        let items = json!([
+            { "amount": 1500, "currency": "usd", "quantity": 2 }, { "amount": 250, "currency": "usd" },
+        ]);
+        let reading = early(items);
+        let invoice = reading.invoice();
+        assert_eq!((invoice.id.as_str(), invoice.amount_paid, invoice.billing), ("pi_1", 3250, Billing::OneTime));
+        assert_eq!(invoice.currency.as_ref().unwrap().as_str(), "USD");
+    }
+
+    #[test]
+    fn a_session_that_does_not_say_how_much_is_no_purchase_of_nothing() {
+        assert_eq!(early(json!([])).reason(), "unsupported_version");
+        assert_eq!(early(json!([{ "quantity": 1 }])).reason(), "unsupported_version");
+    }
+
+    #[test]
+    fn a_session_without_a_payment_is_known_by_its_own_id() {
+        let session =
+            json!({ "id": "cs_1", "mode": "payment", "amount_total": 0, "payment_status": "no_payment_required" });
+        let reading = stripe(KIND, session);
+        assert_eq!((reading.invoice().id.as_str(), reading.invoice().amount_paid), ("cs_1", 0));
+    }
 }

@@ -232,3 +232,9 @@ fn only_a_refund_that_succeeded_is_one() {
     }
     assert_eq!(chargebee("refund_initiated", json!({})).reason(), "reported_elsewhere");
 }
+
+#[test]
+fn an_invoice_without_a_currency_has_that_of_its_payment() {
+    let reading = paid_by(json!({ "currency_code": null }), json!({ "currency_code": "GBP" }));
+    assert_eq!(reading.invoice().currency.as_ref().unwrap().as_str(), "GBP");
+}
