@@ -221,7 +221,7 @@ impl Judge<'_> {
             organization_id: referral.organization_id.as_deref(),
             email: email.as_deref(),
         };
-        let raw = serde_json::from_slice(&self.webhook.body).ok();
+        let raw = if self.policy.rules.use_raw() { serde_json::from_slice(&self.webhook.body).ok() } else { None };
         let plan_words = resolved.plan.words(self.policy);
         let input = Input {
             mode: self.webhook.mode,

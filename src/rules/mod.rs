@@ -72,6 +72,11 @@ impl Rules {
         Self { current_only: true, ..self }
     }
 
+    /// Whether any rule looks at the provider's raw object, so that it has to be parsed.
+    pub fn use_raw(&self) -> bool {
+        self.rules.iter().flat_map(|rule| rule.expressions()).any(|expression| expression.uses_raw)
+    }
+
     /// The text the rules were loaded from.
     pub fn source(&self) -> &str {
         &self.text
