@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use super::{Exit, rules_in_force};
 use crate::cello::{Client, Sandbox};
 use crate::clock;
-use crate::config::Config;
-use crate::providers::{self, Provider, chargebee, stripe};
+use crate::config::{Config, Environment};
+use crate::providers::{self, Provider};
 use crate::relay::policy::Policy;
 use crate::relay::{self, Relay};
 use crate::server::{self, Server};
@@ -38,7 +38,7 @@ pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
 /// A whole relay within this process: listeners, loops and, where wanted, the stand-in for Cello.
 pub struct Running {
     pub config: Config,
-    pub providers: Vec<Arc<dyn Provider>>,
+    providers: Vec<Arc<dyn Provider>>,
     pub receive_url: String,
     pub admin_url: String,
     pub sandbox: Option<Sandbox>,
@@ -51,8 +51,7 @@ impl Running {
     pub async fn start(mut config: Config, store: Arc<dyn Store>, sandbox: bool) -> Result<Self> {
         let sandbox = if sandbox { Some(start_sandbox(&mut config).await?) } else { None };
         let rules = rules_in_force(&config)?;
-        let all = providers::all(&config);
-        let providers: Vec<_> = all.iter().filter(|provider| provider.is_on()).cloned().collect();
+        let providers = providers::all(&config);
         let metrics = Arc::new(Metrics::new());
         let stored = Arc::new(Notify::new());
         let clock = clock::system();
@@ -62,7 +61,7 @@ impl Running {
         let server = Server::build(
             &config,
             server::Parts {
-                providers: providers.clone(),
+                providers: providers.iter().filter(|provider| provider.is_on()).cloned().collect(),
                 store: store.clone(),
                 metrics: metrics.clone(),
                 clock: clock.clone(),
@@ -71,7 +70,7 @@ impl Running {
         )?;
         let relay = Relay::start(relay::Parts {
             store,
-            policy: Policy::new(&config, all, rules),
+            policy: Policy::new(&config, providers.clone(), rules),
             client,
             delivery: config.delivery.clone(),
             metrics,
@@ -95,13 +94,15 @@ impl Running {
     /// Says at start what is on, what is off, and where things go.
     fn announce(&self) {
         tracing::info!(url = %self.receive_url, "webhooks are taken");
-        for name in [stripe::NAME, chargebee::NAME] {
-            if self.providers.iter().any(|provider| provider.name() == name) {
+        for provider in &self.providers {
+            let name = provider.name();
+            if provider.is_on() {
                 tracing::info!(url = %format_args!("{}/webhooks/{name}", self.receive_url), "{name} is on");
             } else {
                 tracing::info!("{name} is off: no secret is configured for it");
             }
         }
+        self.warn();
         tracing::info!(url = %self.admin_url, "health and metrics are told");
         let environment = self.config.cello.environment.as_str();
         match &self.sandbox {
@@ -109,6 +110,24 @@ impl Running {
                 tracing::info!(url = %sandbox.base_url, "referral events go to the stand-in for Cello in this process");
             }
             None => tracing::info!(url = %self.config.cello.base_url, %environment, "referral events go to Cello"),
+        }
+    }
+
+    /// What works less well than it could, with these settings.
+    fn warn(&self) {
+        let Config { stripe, chargebee, cello, .. } = &self.config;
+        if !stripe.webhook_secrets.is_empty() && stripe.api_key.is_none() {
+            tracing::warn!(
+                "there is no stripe.api_key: what customers do of whom no webhook has told is held, and refunds find \
+                 their invoice by invoice_payment.paid alone"
+            );
+        }
+        if !chargebee.credentials.is_empty() && chargebee.mode.is_none() && cello.environment == Environment::Production
+        {
+            tracing::warn!(
+                "chargebee.mode is not set: webhooks of a Chargebee test site would reach Cello's production, since \
+                 they do not say what they are"
+            );
         }
     }
 
