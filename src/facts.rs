@@ -8,9 +8,9 @@ mod payment;
 mod subscription;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::decision::{Reason, Warning};
+use crate::words::words;
 
 pub use customer::{Customer, KnownCustomer, ReferralData};
 pub use payment::{Billing, Invoice, Refund, RunningTotal};
@@ -32,20 +32,11 @@ impl Scope {
     }
 }
 
-/// Whether real money moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    Live,
-    Test,
-}
-
-impl Mode {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        }
+words! {
+    /// Whether real money moves.
+    Mode {
+        Live = "live",
+        Test = "test",
     }
 }
 

@@ -7,57 +7,26 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The words Cello accepts as `context.subscription.interval`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interval {
-    OneTime,
-    Weekly,
-    BiWeekly,
-    Monthly,
-    Quarterly,
-    SemiAnnual,
-    Yearly,
-    Biennial,
-    Triennial,
-    /// Never follows from a period: only an operator's setting says that a plan lasts for life.
-    Lifetime,
+use crate::words::words;
+
+words! {
+    /// The words Cello accepts as `context.subscription.interval`.
+    Interval {
+        OneTime = "one-time",
+        Weekly = "weekly",
+        BiWeekly = "bi-weekly",
+        Monthly = "monthly",
+        Quarterly = "quarterly",
+        SemiAnnual = "semi-annual",
+        Yearly = "yearly",
+        Biennial = "biennial",
+        Triennial = "triennial",
+        /// Never follows from a period: only an operator's setting says that a plan lasts for life.
+        Lifetime = "lifetime",
+    }
 }
 
 impl Interval {
-    /// Every word, shortest period first.
-    pub const ALL: [Self; 10] = [
-        Self::OneTime,
-        Self::Weekly,
-        Self::BiWeekly,
-        Self::Monthly,
-        Self::Quarterly,
-        Self::SemiAnnual,
-        Self::Yearly,
-        Self::Biennial,
-        Self::Triennial,
-        Self::Lifetime,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OneTime => "one-time",
-            Self::Weekly => "weekly",
-            Self::BiWeekly => "bi-weekly",
-            Self::Monthly => "monthly",
-            Self::Quarterly => "quarterly",
-            Self::SemiAnnual => "semi-annual",
-            Self::Yearly => "yearly",
-            Self::Biennial => "biennial",
-            Self::Triennial => "triennial",
-            Self::Lifetime => "lifetime",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|interval| interval.as_str() == word)
-    }
-
     /// The word for a billed stretch of `days`, for invoices that name no plan.
     ///
     /// The ranges are the lengths that calendar periods can have; a prorated stretch falls between them.
@@ -76,19 +45,13 @@ impl Interval {
     }
 }
 
-impl fmt::Display for Interval {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    Unit {
+        Day = "day",
+        Week = "week",
+        Month = "month",
+        Year = "year",
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    Day,
-    Week,
-    Month,
-    Year,
 }
 
 /// A billing period as providers state it: every `count` units.
@@ -101,13 +64,7 @@ pub struct Period {
 impl Period {
     /// `None` for a unit this program does not know or a count that is not positive.
     pub fn parse(unit: &str, count: i64) -> Option<Self> {
-        let unit = match unit {
-            "day" => Unit::Day,
-            "week" => Unit::Week,
-            "month" => Unit::Month,
-            "year" => Unit::Year,
-            _ => return None,
-        };
+        let unit = Unit::parse(unit)?;
         (count > 0).then_some(Self { unit, count })
     }
 
@@ -129,14 +86,8 @@ impl Period {
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit {
-            Unit::Day => "day",
-            Unit::Week => "week",
-            Unit::Month => "month",
-            Unit::Year => "year",
-        };
         let plural = if self.count == 1 { "" } else { "s" };
-        write!(f, "{} {unit}{plural}", self.count)
+        write!(f, "{} {}{plural}", self.count, self.unit)
     }
 }
 

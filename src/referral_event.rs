@@ -1,62 +1,28 @@
 //! One message for Cello, in our own terms. What it looks like on the wire is known to `cello/` alone.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::interval::Interval;
 use crate::money::Currency;
+use crate::words::words;
 
-/// The happenings Cello can be told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trigger {
-    NewSignup,
-    DemoCallAttended,
-    InvoicePaid,
-    ChargeRefunded,
-    SubscriptionCreated,
-    SubscriptionUpdated,
-    SubscriptionCanceled,
+words! {
+    /// The happenings Cello can be told of.
+    Trigger {
+        NewSignup = "new-signup",
+        DemoCallAttended = "demo-call-attended",
+        InvoicePaid = "invoice-paid",
+        ChargeRefunded = "charge-refunded",
+        SubscriptionCreated = "subscription-created",
+        SubscriptionUpdated = "subscription-updated",
+        SubscriptionCanceled = "subscription-canceled",
+    }
 }
 
 impl Trigger {
-    pub const ALL: [Self; 7] = [
-        Self::NewSignup,
-        Self::DemoCallAttended,
-        Self::InvoicePaid,
-        Self::ChargeRefunded,
-        Self::SubscriptionCreated,
-        Self::SubscriptionUpdated,
-        Self::SubscriptionCanceled,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NewSignup => "new-signup",
-            Self::DemoCallAttended => "demo-call-attended",
-            Self::InvoicePaid => "invoice-paid",
-            Self::ChargeRefunded => "charge-refunded",
-            Self::SubscriptionCreated => "subscription-created",
-            Self::SubscriptionUpdated => "subscription-updated",
-            Self::SubscriptionCanceled => "subscription-canceled",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|trigger| trigger.as_str() == word)
-    }
-
     /// Whether Cello's newest schema still lists this trigger; the others are only in its older reference.
     pub fn is_current(self) -> bool {
         !matches!(self, Self::SubscriptionCreated | Self::SubscriptionUpdated | Self::SubscriptionCanceled)
-    }
-}
-
-impl fmt::Display for Trigger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

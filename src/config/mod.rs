@@ -19,34 +19,11 @@ use secrecy::SecretString;
 
 use crate::facts::Mode;
 use crate::interval::Interval;
+use crate::words::words;
 
 pub use check::Purpose;
 pub use document::{example, settings_table};
 pub use problem::{ConfigError, Problem};
-
-/// Declares an enum whose values have a word each in `relay.toml`.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($variant,)* }
-
-        impl $name {
-            pub const WORDS: &'static [&'static str] = &[$($word,)*];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            pub fn parse(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
 
 /// The settings in force, checked.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::decision::Warning;
 use crate::facts::{Mode, Scope};
 use crate::referral_event::Trigger;
+use crate::words::words;
 
 /// A webhook about to be stored.
 #[derive(Debug, Clone)]
@@ -43,66 +44,28 @@ pub struct Webhook {
     pub body: Vec<u8>,
 }
 
-/// Where a webhook stands. One that states several facts has the state of the most pending one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WebhookState {
-    Undecided,
-    Held,
-    Ignored,
-    Unreadable,
-    /// At least one referral event came of it and no fact is held.
-    Mapped,
-}
-
-impl WebhookState {
-    pub const ALL: [Self; 5] = [Self::Undecided, Self::Held, Self::Ignored, Self::Unreadable, Self::Mapped];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Undecided => "undecided",
-            Self::Held => "held",
-            Self::Ignored => "ignored",
-            Self::Unreadable => "unreadable",
-            Self::Mapped => "mapped",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
+words! {
+    /// Where a webhook stands. One that states several facts has the state of the most pending one.
+    WebhookState {
+        Undecided = "undecided",
+        Held = "held",
+        Ignored = "ignored",
+        Unreadable = "unreadable",
+        /// At least one referral event came of it and no fact is held.
+        Mapped = "mapped",
     }
 }
 
-/// Where a referral event stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EventState {
-    Waiting,
-    Sending,
-    Delivered,
-    /// Written to the connection without an answer; waits for a person.
-    Unsure,
-    Dead,
-    Discarded,
-}
-
-impl EventState {
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Sending, Self::Delivered, Self::Unsure, Self::Dead, Self::Discarded];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Sending => "sending",
-            Self::Delivered => "delivered",
-            Self::Unsure => "unsure",
-            Self::Dead => "dead",
-            Self::Discarded => "discarded",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
+words! {
+    /// Where a referral event stands.
+    EventState {
+        Waiting = "waiting",
+        Sending = "sending",
+        Delivered = "delivered",
+        /// Written to the connection without an answer; waits for a person.
+        Unsure = "unsure",
+        Dead = "dead",
+        Discarded = "discarded",
     }
 }
 
@@ -148,25 +111,11 @@ pub struct DecisionRecord {
     pub decided_at: Timestamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DecisionState {
-    Send,
-    Hold,
-    Ignore,
-}
-
-impl DecisionState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Send => "send",
-            Self::Hold => "hold",
-            Self::Ignore => "ignore",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Send, Self::Hold, Self::Ignore].into_iter().find(|state| state.as_str() == word)
+words! {
+    DecisionState {
+        Send = "send",
+        Hold = "hold",
+        Ignore = "ignore",
     }
 }
 
