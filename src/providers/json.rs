@@ -3,8 +3,12 @@
 //! Providers add keys and values without notice and drop them between API versions, so readers ask for the few fields
 //! they need by path and decide themselves what a missing one means.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Deserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Asks a JSON value for what lies below it. Paths are keys joined by dots.
 pub trait Look {
@@ -48,6 +52,37 @@ pub trait Look {
 impl Look for Value {
     fn at(&self, path: &str) -> Option<&Value> {
         path.split('.').try_fold(self, |value, key| value.get(key)).filter(|value| !value.is_null())
+    }
+}
+
+/// The values of `keys` at the top of a JSON object; the rest is checked to be JSON and passed over, since a webhook is
+/// answered before anybody needs it.
+pub fn only(body: &[u8], keys: &[&str]) -> serde_json::Result<Value> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = json.deserialize_any(Only(keys))?;
+    json.end()?;
+    Ok(value)
+}
+
+struct Only<'a>(&'a [&'a str]);
+
+impl<'de> Visitor<'de> for Only<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the JSON object of an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut found = Map::new();
+        while let Some(key) = object.next_key::<String>()? {
+            if self.0.contains(&key.as_str()) {
+                found.insert(key, object.next_value()?);
+            } else {
+                object.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Value::Object(found))
     }
 }
 
@@ -102,6 +137,17 @@ mod tests {
         assert_eq!(value.id("f").as_deref(), Some("obj"));
         assert_eq!(value.id("b.d").as_deref(), Some("x"));
         assert!(value.list("b").is_empty());
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_kept_and_all_of_it_must_be_json() {
+        let body = br#"{"data": {"id": "inner", "deep": [1, {"x": null}]}, "id": "evt_1", "type": "t"}"#;
+        assert_eq!(only(body, &["id", "created"]).unwrap(), json!({"id": "evt_1"}));
+        for broken in
+            ["", "[]", "\"evt_1\"", "{\"id\": \"evt_1\"", "{\"id\": \"evt_1\"} {}", "{\"id\": \"evt_1\", \"a\": nul}"]
+        {
+            assert!(only(broken.as_bytes(), &["id"]).is_err(), "{broken}");
+        }
     }
 
     #[test]

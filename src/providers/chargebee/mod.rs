@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::json::Look;
+use super::json::{Look, only};
 use super::metadata::Keys;
 use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
 use crate::config::Config;
@@ -65,14 +65,14 @@ impl Provider for Chargebee {
     }
 
     fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
-        let event: Value = serde_json::from_slice(body)?;
+        let head = only(body, &["id", "event_type", "occurred_at"])?;
         Ok(Envelope {
-            event_id: event.owned("id").ok_or(IdentifyError::Missing("id"))?,
-            kind: event.owned("event_type").unwrap_or_default(),
+            event_id: head.owned("id").ok_or(IdentifyError::Missing("id"))?,
+            kind: head.owned("event_type").unwrap_or_default(),
             account: String::new(),
             // The body does not say whether the site is a test site; the setting does.
             mode: self.mode,
-            at: event.time("occurred_at").unwrap_or(Timestamp::UNIX_EPOCH),
+            at: head.time("occurred_at").unwrap_or(Timestamp::UNIX_EPOCH),
         })
     }
 

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::json::Look;
+use super::json::{Look, only};
 use super::metadata::Keys;
 use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
 use crate::config::Config;
@@ -73,14 +73,14 @@ impl Provider for Stripe {
     }
 
     fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
-        let event: Value = serde_json::from_slice(body)?;
+        let head = only(body, &["id", "type", "account", "livemode", "created"])?;
         // Thin events give their time as text.
-        let at = event.time("created").or_else(|| event.text("created")?.parse().ok());
+        let at = head.time("created").or_else(|| head.text("created")?.parse().ok());
         Ok(Envelope {
-            event_id: event.owned("id").ok_or(IdentifyError::Missing("id"))?,
-            kind: event.owned("type").unwrap_or_default(),
-            account: event.owned("account").unwrap_or_default(),
-            mode: event.flag("livemode").map(|live| if live { Mode::Live } else { Mode::Test }),
+            event_id: head.owned("id").ok_or(IdentifyError::Missing("id"))?,
+            kind: head.owned("type").unwrap_or_default(),
+            account: head.owned("account").unwrap_or_default(),
+            mode: head.flag("livemode").map(|live| if live { Mode::Live } else { Mode::Test }),
             at: at.unwrap_or(Timestamp::UNIX_EPOCH),
         })
     }
