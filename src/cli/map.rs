@@ -133,10 +133,21 @@ impl Mapper {
     pub async fn body(&mut self, file: String, body: Vec<u8>) -> Mapped {
         let parsed: Value = match serde_json::from_slice(&body) {
             Ok(parsed) => parsed,
-            Err(problem) => return failed(file, None, format!("the body is not JSON: {problem}")),
+            Err(problem) => {
+                return failed(
+                    file,
+                    None,
+                    format!("the body is not JSON: {problem}; a file holds the exact body of one webhook"),
+                );
+            }
         };
         let Some(provider) = self.providers.iter().find(|provider| provider.recognises(&parsed)).cloned() else {
-            return failed(file, None, "this is no webhook of Stripe or Chargebee".to_owned());
+            return failed(
+                file,
+                None,
+                "this is no webhook of Stripe or Chargebee; a file holds the exact body of one, as it was posted"
+                    .to_owned(),
+            );
         };
         match self.webhook(provider.as_ref(), body).await {
             Ok((event_id, kind, decided)) => Mapped {

@@ -3,6 +3,7 @@
 //! Deciding never waits for the network: a fact that an answer could help is held, asked about by a loop of its own,
 //! and decided again with the answer.
 
+use super::purchase;
 use crate::attribution::{Attribution, attribute};
 use crate::facts::{Billing, Detail, Fact, Invoice, Learned, Scope};
 use crate::providers::{Provider, Question};
@@ -87,8 +88,5 @@ fn lacks_interval(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> 
     if !matches!(invoice.billing, Billing::Stretch(_)) {
         return Ok(false);
     }
-    Ok(match super::purchase::resolve(ledger, scope, invoice)? {
-        super::purchase::Answer::Known(_) => false,
-        super::purchase::Answer::Stretch(_) => true,
-    })
+    Ok(matches!(purchase::resolve(ledger, scope, invoice)?, purchase::Answer::Stretch(_)))
 }
