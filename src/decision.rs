@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::referral_event::ReferralEvent;
+use crate::trace::Trace;
 
 /// The verdict on one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub enum Verdict {
         reason: Reason,
         message: String,
     },
+}
+
+/// A verdict, and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub verdict: Verdict,
+    pub trace: Trace,
 }
 
 /// A referral event to send, with the name it is known by.

@@ -10,6 +10,7 @@ mod subscription;
 use jiff::Timestamp;
 
 use crate::decision::{Reason, Warning};
+use crate::money::Currency;
 use crate::words::words;
 
 pub use customer::{Customer, KnownCustomer, ReferralData};
@@ -143,6 +144,15 @@ impl Detail {
             | Self::SubscriptionChanged { subscription, .. }
             | Self::SubscriptionEnded(subscription) => Some(subscription),
             Self::CustomerSeen { .. } | Self::CustomerDeleted | Self::InvoicePaid(_) | Self::PaymentRefunded(_) => None,
+        }
+    }
+
+    /// The currency of its amount, where it has one.
+    pub fn currency(&self) -> Option<&Currency> {
+        match self {
+            Self::InvoicePaid(invoice) => invoice.currency.as_ref(),
+            Self::PaymentRefunded(refund) => refund.currency.as_ref(),
+            other => other.subscription()?.currency.as_ref(),
         }
     }
 

@@ -18,6 +18,7 @@
 //! - [`attribution`]: whose referral a customer is, as the directory of earlier webhooks knows it
 //! - [`rules`]: which fact becomes which trigger, with which price; the whole mapping is `default.toml`
 //! - [`decision`]: send, hold or ignore, with every reason and warning there is
+//! - [`trace`]: how a decision came about, for people
 //! - [`referral_event`]: one message for Cello, in our own terms
 //! - [`cello`]: Cello's wire format, client, token, answer table, and a stand-in for it on this machine
 //! - [`store`]: what is on disk, and the only code that knows SQL
@@ -45,4 +46,5 @@ pub mod rules;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod trace;
 mod words;

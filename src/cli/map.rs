@@ -10,17 +10,18 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Exit;
-use super::output::{Column, Table};
+use super::output::{Column, Table, Tone, plain, print, toned};
+use super::{Exit, explain};
 use crate::cello::wire;
 use crate::config::Config;
-use crate::decision::{Reason, Verdict, Warning};
+use crate::decision::{Decision, Reason, Verdict, Warning};
 use crate::facts::Scope;
 use crate::providers::{self, Provider};
 use crate::relay::decide::{Decided, decide};
 use crate::relay::policy::Policy;
 use crate::rules::Rules;
 use crate::store::{NewWebhook, Receipt, Sqlite, Store};
+use crate::trace::Trace;
 
 /// One file and what came of it; the `--json` form is one line of it.
 #[derive(Debug, Serialize)]
@@ -37,13 +38,25 @@ pub struct Mapped {
     pub error: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Files with the exact body of one webhook each
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Show of each decision how it came about: what was recognised, where each value is from, which rules were tried
+    ///
+    /// Of a single file it is shown anyway.
+    #[arg(long)]
+    pub explain: bool,
+}
+
 /// A decision as it is shown.
 #[derive(Debug, Serialize)]
 #[serde(tag = "decision", rename_all = "lowercase")]
 pub enum Shown {
-    Send { rule: String, key: String, referral_event: Value, warnings: Vec<Warning> },
-    Ignore { reason: Reason, message: String },
-    Hold { reason: Reason, message: String },
+    Send { rule: String, key: String, referral_event: Value, warnings: Vec<Warning>, trace: Trace },
+    Ignore { reason: Reason, message: String, trace: Trace },
+    Hold { reason: Reason, message: String, trace: Trace },
 }
 
 /// A decision on an earlier webhook that this one let go on.
@@ -54,23 +67,24 @@ pub struct Released {
     pub decision: Shown,
 }
 
-impl From<Verdict> for Shown {
-    fn from(verdict: Verdict) -> Self {
+impl From<Decision> for Shown {
+    fn from(Decision { verdict, trace }: Decision) -> Self {
         match verdict {
             Verdict::Send(sending) => Self::Send {
                 rule: sending.rule,
                 key: sending.key,
                 referral_event: wire::body(&sending.event),
                 warnings: sending.warnings,
+                trace,
             },
-            Verdict::Ignore { reason, message } => Self::Ignore { reason, message },
-            Verdict::Hold { reason, message, .. } => Self::Hold { reason, message },
+            Verdict::Ignore { reason, message } => Self::Ignore { reason, message, trace },
+            Verdict::Hold { reason, message, .. } => Self::Hold { reason, message, trace },
         }
     }
 }
 
 /// Maps the files and prints what came of each.
-pub async fn run(files: &[PathBuf], config: &Config, rules: Rules, json: bool) -> Result<Exit> {
+pub async fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Result<Exit> {
     let mut mapper = Mapper::new(config, rules)?;
     let mut exit = Exit::Done;
     let mut table = Table::new(&[
@@ -83,7 +97,9 @@ pub async fn run(files: &[PathBuf], config: &Config, rules: Rules, json: bool) -
         Column::text("interval"),
         Column::text("why"),
     ]);
-    for file in files {
+    let explain = args.explain || args.files.len() == 1;
+    let mut explained = String::new();
+    for file in &args.files {
         let mapped = mapper.file(file).await;
         if mapped.error.is_some() {
             exit = Exit::Findings;
@@ -92,10 +108,13 @@ pub async fn run(files: &[PathBuf], config: &Config, rules: Rules, json: bool) -
             anstream::println!("{}", serde_json::to_string(&mapped)?);
         } else {
             rows(&mapped).into_iter().for_each(|row| table.row(row));
+            if explain {
+                explained += &mapped.explained();
+            }
         }
     }
     if !json {
-        anstream::println!("{table}");
+        print(&format!("{table}\n{explained}"))?;
     }
     Ok(exit)
 }
@@ -159,7 +178,7 @@ impl Mapper {
                 released: decided
                     .released
                     .into_iter()
-                    .map(|(event_id, verdict)| Released { event_id, decision: verdict.into() })
+                    .map(|(event_id, decision)| Released { event_id, decision: decision.into() })
                     .collect(),
                 error: decided.unreadable,
             },
@@ -184,7 +203,8 @@ impl Mapper {
         let mut decided = Decided::default();
         if self.store.receive(webhook).await? == Receipt::Duplicate {
             let message = format!("`{event_id}` was decided before");
-            decided.decisions.push(Verdict::Ignore { reason: Reason::AlreadyReceived, message });
+            let verdict = Verdict::Ignore { reason: Reason::AlreadyReceived, message };
+            decided.decisions.push(Decision { verdict, trace: Trace::of("a webhook that came before") });
         }
         for webhook in self.store.undecided(1).await? {
             let policy = self.policy.clone();
@@ -227,7 +247,38 @@ fn rows(mapped: &Mapped) -> Vec<Vec<String>> {
     own.chain(released).map(|(file, kind, decision)| [vec![file, kind], decision.cells()].concat()).collect()
 }
 
+impl Mapped {
+    /// How each decision came about, as paragraphs.
+    fn explained(&self) -> String {
+        let own = self.decisions.iter().map(|decision| (self.event_id.as_deref().unwrap_or_default(), decision));
+        let released = self.released.iter().map(|released| (released.event_id.as_str(), &released.decision));
+        let paragraph = |(event_id, decision): (&str, &Shown)| {
+            let (title, lines) = decision.explained();
+            let title = toned(&plain(&format!("{event_id}: {title}")), Tone::Title);
+            let lines: String = lines.into_iter().map(|(label, text)| format!("  {label:7}  {text}\n")).collect();
+            format!("\n{title}\n{lines}")
+        };
+        own.chain(released).map(paragraph).collect()
+    }
+}
+
 impl Shown {
+    /// A title, and why.
+    fn explained(&self) -> (String, Vec<explain::Line>) {
+        let (title, trace, before, after) = match self {
+            Self::Send { key, trace, warnings, .. } => {
+                (format!("send {key}"), trace, vec![], warnings.iter().flat_map(explain::warning).collect())
+            }
+            Self::Ignore { reason, message, trace } => {
+                (format!("ignore, {reason}"), trace, explain::reason(Some(reason.as_str()), message), vec![])
+            }
+            Self::Hold { reason, message, trace } => {
+                (format!("hold, {reason}"), trace, explain::reason(Some(reason.as_str()), message), vec![])
+            }
+        };
+        (title, [before, explain::trace(trace), after].concat())
+    }
+
     /// Decision, trigger or reason, price, currency, interval, why.
     fn cells(&self) -> Vec<String> {
         let waits = |word: &str, reason: &Reason, message: &str| {
@@ -243,8 +294,8 @@ impl Shown {
                 }
                 vec!["send".into(), view.trigger, view.price, view.currency, view.interval, why]
             }
-            Self::Ignore { reason, message } => waits("ignore", reason, message),
-            Self::Hold { reason, message } => waits("hold", reason, message),
+            Self::Ignore { reason, message, .. } => waits("ignore", reason, message),
+            Self::Hold { reason, message, .. } => waits("hold", reason, message),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod cello;
 pub mod check;
 pub mod events;
+mod explain;
 pub mod map;
 pub mod output;
 pub mod replay;
@@ -52,11 +53,7 @@ pub enum Command {
     /// Show what would be sent for each webhook file, and why; sends nothing, stores nothing
     ///
     /// The files, in order, are one story: what an early one tells of a customer holds for the later ones.
-    Map {
-        /// Webhook files, each the body of one request
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    Map(map::Args),
     /// Print the rules in force
     Rules(rules::Args),
     /// Find out whether this installation is able to work, with a fix for each finding
@@ -78,9 +75,9 @@ impl Cli {
                 serve::run(config, sandbox).await
             }
             Command::Replay(args) => replay::run(args, self.config.as_deref(), self.json).await,
-            Command::Map { files } => {
+            Command::Map(args) => {
                 let config = load(Purpose::Offline)?;
-                map::run(&files, &config, rules_in_force(&config)?, self.json).await
+                map::run(&args, &config, rules_in_force(&config)?, self.json).await
             }
             Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json),
             Command::Check(args) => check::run(&args, self.config.as_deref(), self.json).await,

@@ -17,19 +17,20 @@ use super::verdict::Judge;
 use super::waiting::{LookUp, deadline, in_an_hour, may_go_on, next_look_up};
 use crate::attribution::{payment_topic, report_topic};
 use crate::cello::wire;
-use crate::decision::{Reason, Sending, Verdict};
+use crate::decision::{Decision, Reason, Sending, Verdict};
 use crate::facts::{Detail, Fact, Learned, Reading};
 use crate::providers::Question;
 use crate::store::{
     DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, StoreError, Webhook, WebhookState,
 };
+use crate::trace::Trace;
 
 /// What became of one webhook, for whoever wants to show it.
 #[derive(Debug, Default)]
 pub struct Decided {
-    pub decisions: Vec<Verdict>,
+    pub decisions: Vec<Decision>,
     /// Facts of earlier webhooks that went on because of this one, with the provider's event id of each.
-    pub released: Vec<(String, Verdict)>,
+    pub released: Vec<(String, Decision)>,
     /// Why the webhook could not be read.
     pub unreadable: Option<String>,
 }
@@ -57,9 +58,10 @@ pub fn decide(
 
     if let Some(nothing) = &reading.nothing {
         let verdict = Verdict::Ignore { reason: nothing.reason, message: nothing.message.clone() };
-        let record = deciding.record(webhook, 0, None, &Judged::new(verdict.clone(), None));
-        deciding.ledger.put_decision(&record)?;
-        deciding.decided.decisions.push(verdict);
+        let trace = Trace::of(format!("a webhook of the type `{}`, which states nothing to decide", webhook.kind));
+        let judged = Judged { trace, ..Judged::new(verdict, None) };
+        deciding.ledger.put_decision(&deciding.record(webhook, 0, None, &judged))?;
+        deciding.decided.decisions.push(judged.decision());
     }
     // A customer's own news comes first, then what waited for it, then what else the webhook states: older payments
     // that a late code brings along go out before the one that brought it.
@@ -68,8 +70,8 @@ pub fn decide(
         for (number, fact) in facts {
             let before = before[number].as_deref();
             let judge = Judge { policy, webhook, reading: &reading, before, looked_up: &looked_up, now };
-            let verdicts = deciding.decide_fact(&judge, number, fact, &mut topics)?;
-            deciding.decided.decisions.extend(verdicts);
+            let decisions = deciding.decide_fact(&judge, number, fact, &mut topics)?;
+            deciding.decided.decisions.extend(decisions);
         }
         deciding.release(std::mem::take(&mut topics), None)?;
     }
@@ -169,19 +171,19 @@ impl Deciding<'_> {
         number: usize,
         fact: &Fact,
         topics: &mut Vec<String>,
-    ) -> Result<Vec<Verdict>, StoreError> {
-        let mut verdicts = Vec::new();
+    ) -> Result<Vec<Decision>, StoreError> {
+        let mut decisions = Vec::new();
         let mut judged = judge.fact(self.ledger, fact)?;
         if let (Verdict::Send(_), Detail::InvoicePaid(_)) = (&judged.verdict, &fact.detail)
             && let Some((signup, of_signup)) = judge.signup_before(self.ledger, fact)?
         {
             match of_signup.verdict {
                 // What cannot be told yet must still be told first.
-                Verdict::Hold { .. } => judged = Judged::new(of_signup.verdict, judged.key),
+                Verdict::Hold { .. } => judged = Judged { key: judged.key, ..of_signup },
                 _ => {
                     // Numbers from 1000 on are decisions that no fact of the webhook stands behind.
                     self.carry_out(judge.webhook, IMPLIED + number, &signup, &of_signup)?;
-                    verdicts.push(of_signup.verdict);
+                    decisions.push(of_signup.decision());
                 }
             }
         }
@@ -198,8 +200,8 @@ impl Deciding<'_> {
                 topics.push(report_topic(&judge.webhook.scope, &subscription.id));
             }
         }
-        verdicts.push(judged.verdict);
-        Ok(verdicts)
+        decisions.push(judged.decision());
+        Ok(decisions)
     }
 
     /// Writes one decision and, for a verdict to send, the referral event.
@@ -254,6 +256,7 @@ impl Deciding<'_> {
             reason: None,
             message: String::new(),
             warnings: vec![],
+            trace: judged.trace.clone(),
             topic: None,
             deadline: None,
             look_up_at: None,
@@ -325,10 +328,10 @@ impl Deciding<'_> {
         let looked_up = looked_up.unwrap_or(&not_yet);
         let judge =
             Judge { policy: self.policy, webhook: &webhook, reading: &reading, before: None, looked_up, now: self.now };
-        let verdicts = self.decide_fact(&judge, held.fact, fact, topics)?;
+        let decisions = self.decide_fact(&judge, held.fact, fact, topics)?;
         self.settle(webhook.id)?;
-        let went_on = verdicts.into_iter().filter(|verdict| !matches!(verdict, Verdict::Hold { .. }));
-        self.decided.released.extend(went_on.map(|verdict| (webhook.event_id.clone(), verdict)));
+        let went_on = decisions.into_iter().filter(|decision| !matches!(decision.verdict, Verdict::Hold { .. }));
+        self.decided.released.extend(went_on.map(|decision| (webhook.event_id.clone(), decision)));
         Ok(())
     }
 

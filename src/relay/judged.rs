@@ -2,9 +2,10 @@
 
 use super::reported::ReportedStates;
 use super::waiting::LookUp;
-use crate::decision::Verdict;
+use crate::decision::{Decision, Verdict};
 use crate::facts::Scope;
 use crate::store::{Ledger, StoreError};
+use crate::trace::Trace;
 
 /// A verdict with what belongs to it.
 pub struct Judged {
@@ -15,11 +16,16 @@ pub struct Judged {
     pub effects: Vec<Effect>,
     /// Whether and when a held fact is to be looked up.
     pub look_up: Option<LookUp>,
+    pub trace: Trace,
 }
 
 impl Judged {
     pub fn new(verdict: Verdict, key: Option<String>) -> Self {
-        Self { verdict, key, effects: vec![], look_up: None }
+        Self { verdict, key, effects: vec![], look_up: None, trace: Trace::default() }
+    }
+
+    pub fn decision(self) -> Decision {
+        Decision { verdict: self.verdict, trace: self.trace }
     }
 }
 

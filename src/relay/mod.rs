@@ -3,7 +3,8 @@
 //! - [`decide`]: one webhook, from its bytes to its decisions, in one transaction
 //! - `learn`: what the directory takes from a webhook
 //! - `verdict`, `purchase`, `refund`, `reported`, `judged`: what one fact comes to
-//! - `waiting`: what a fact waits for, and how long; `writing`: the referral event itself
+//! - `waiting`: what a fact waits for, and how long; `writing`: the referral event itself;
+//!   `explaining`: how it came about
 //! - [`look_up`]: what to ask a provider's API
 //! - [`schedule`], [`breaker`]: when to try again, when to pause; pure
 //! - [`decider`], [`deliverer`]: the loops themselves
@@ -12,6 +13,7 @@ pub mod breaker;
 pub mod decide;
 pub mod decider;
 pub mod deliverer;
+mod explaining;
 mod judged;
 mod learn;
 pub mod look_up;

@@ -8,6 +8,7 @@ use crate::decision::{Warning, WarningCode};
 use crate::facts::{Billing, Invoice, Plan, Scope, Subscription};
 use crate::interval::{Interval, Period};
 use crate::store::{Ledger, StoreError};
+use crate::trace::Told;
 
 use super::policy::Policy;
 
@@ -22,6 +23,8 @@ pub struct Resolution {
     pub plan: Plan,
     pub seats: Option<i64>,
     how: How,
+    /// Where plan and period are known from; `None` where there is nothing to know.
+    told: Option<Told>,
     /// Another period that lines of the same invoice have.
     mixed: Option<Period>,
 }
@@ -40,7 +43,9 @@ enum How {
 /// The words Cello is told, and what is odd about them.
 pub struct Words {
     pub interval: Option<Interval>,
+    pub interval_told: Option<Told>,
     pub product_key: Option<String>,
+    pub product_key_told: Option<Told>,
     pub warning: Option<Warning>,
 }
 
@@ -52,10 +57,18 @@ pub enum Answer {
 
 /// Finds out what `invoice` is for.
 pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Result<Answer, StoreError> {
-    let own = |how| Resolution { plan: invoice.plan.clone(), seats: invoice.seats, how, mixed: None };
+    let own = |how, by: &str| Resolution {
+        plan: invoice.plan.clone(),
+        seats: invoice.seats,
+        how,
+        told: Some(Told::webhook(by)),
+        mixed: None,
+    };
     let how = match invoice.billing {
-        Billing::OneTime => return Ok(Answer::Known(own(How::OneTime))),
-        Billing::Recurring => return Ok(Answer::Known(own(How::Period(invoice.plan.period)))),
+        Billing::OneTime => return Ok(Answer::Known(own(How::OneTime, "no line of the invoice recurs"))),
+        Billing::Recurring => {
+            return Ok(Answer::Known(own(How::Period(invoice.plan.period), "the plan on the invoice")));
+        }
         Billing::Stretch(stretch) => How::Stretch(stretch),
     };
     let price = match &invoice.plan.price_id {
@@ -68,16 +81,18 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
         let product_id = plan.product_id.or_else(|| invoice.plan.product_id.clone());
         let mixed = other_period(ledger, scope, invoice, plan.period)?;
         let how = How::Period(plan.period);
-        return Ok(Answer::Known(Resolution { how, plan: Plan { product_id, ..plan }, seats, mixed }));
+        let told = plan.price_id.as_ref().map(|id| Told::directory(format!("the price `{id}`")));
+        return Ok(Answer::Known(Resolution { how, told, plan: Plan { product_id, ..plan }, seats, mixed }));
     }
     // A subscription that has moved to another price since does not speak for this one.
     let same_price =
         |known: &Subscription| invoice.plan.price_id.is_none() || known.plan.price_id == invoice.plan.price_id;
     if let Some(known) = subscription.filter(same_price) {
         let how = How::Period(known.plan.period);
-        return Ok(Answer::Known(Resolution { how, plan: known.plan, seats, mixed: None }));
+        let told = Some(Told::directory(format!("the subscription `{}`", known.id)));
+        return Ok(Answer::Known(Resolution { how, told, plan: known.plan, seats, mixed: None }));
     }
-    Ok(Answer::Stretch(Resolution { seats, ..own(how) }))
+    Ok(Answer::Stretch(Resolution { seats, ..own(how, "the length of the billed period") }))
 }
 
 /// A period that another line of the invoice has, told from the prices the directory knows.
@@ -116,15 +131,19 @@ impl Resolution {
             plan: subscription.plan.clone(),
             seats: subscription.seats,
             how: How::Period(subscription.plan.period),
+            told: Some(Told::webhook("the subscription")),
             mixed: None,
         }
     }
 
     /// The words for it; the operator's own come first.
     pub fn words(&self, policy: &Policy) -> Words {
-        let product_key = policy
-            .words(&self.plan, |words: &PlanWords| words.product_key.clone())
-            .or_else(|| self.plan.product_key().map(str::to_owned));
+        let by_setting = |name: &str| Some(Told::setting(format!("`plans`, {name}")));
+        let (product_key, product_key_told) =
+            match policy.words(&self.plan, |words: &PlanWords| words.product_key.clone()) {
+                Some(key) => (Some(key), by_setting("product_key")),
+                None => (self.plan.product_key().map(str::to_owned), self.told.clone()),
+            };
         let configured = policy.words(&self.plan, |words| words.interval).filter(|_| !matches!(self.how, How::Nothing));
         let warn = |code, message: String| Some(Warning::new(code, message));
         let (interval, warning) = match (configured, self.how) {
@@ -152,6 +171,7 @@ impl Resolution {
                 (None, warn(WarningCode::IntervalUnknown, "nothing tells how often this is billed".to_owned()))
             }
         };
-        Words { interval, product_key, warning }
+        let interval_told = if configured.is_some() { by_setting("interval") } else { self.told.clone() };
+        Words { interval, interval_told, product_key, product_key_told, warning }
     }
 }

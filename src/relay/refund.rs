@@ -7,6 +7,7 @@ use crate::attribution::payment_topic;
 use crate::decision::{Reason, Warning, WarningCode};
 use crate::facts::{Refund, RunningTotal, Scope};
 use crate::store::{DecisionState, Ledger, StoreError};
+use crate::trace::Told;
 
 use super::purchase;
 
@@ -17,6 +18,8 @@ pub struct Resolution {
     /// This refund alone, in minor units.
     pub amount: i64,
     pub warnings: Vec<Warning>,
+    /// Where invoice and amount are known from.
+    pub told: [Told; 2],
     /// Charge and the stretch of its running total that this refund is.
     pub effect: Option<(String, i64, i64)>,
 }
@@ -30,7 +33,7 @@ pub enum Answer {
 /// Finds the purchase; `expired` when it has waited long enough.
 pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired: bool) -> Result<Answer, StoreError> {
     let mut warnings = Vec::new();
-    let Some(invoice) = invoice(ledger, scope, refund)? else {
+    let Some((invoice, invoice_told)) = invoice(ledger, scope, refund)? else {
         return Ok(if expired {
             let message = "neither the refund nor anything learned since names the invoice".to_owned();
             Answer::Ignore { reason: Reason::PurchaseUnknown, message }
@@ -78,22 +81,29 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
             "the webhook gives only the running total of the charge",
         ));
     }
+    let amount_told = match &effect {
+        Some((charge, from, to)) if refund.amount.is_none() => Told::directory(format!(
+            "the running total of `{charge}` is {to} now, and {from} of it were refunded before"
+        )),
+        _ => Told::webhook("this refund alone"),
+    };
     let subscription = refund.subscription.clone().or_else(|| reported?.subscription_id);
-    Ok(Answer::Known(Resolution { invoice: Some(invoice), subscription, amount, warnings, effect }))
+    let told = [invoice_told, amount_told];
+    Ok(Answer::Known(Resolution { invoice: Some(invoice), subscription, amount, warnings, told, effect }))
 }
 
 /// The invoice: as the refund names it, as its payment is known to settle, or the payment itself for a sale without
 /// an invoice.
-fn invoice(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Option<String>, StoreError> {
+fn invoice(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Option<(String, Told)>, StoreError> {
     if let Some(invoice) = &refund.invoice {
-        return Ok(Some(invoice.clone()));
+        return Ok(Some((invoice.clone(), Told::webhook("the refund names it"))));
     }
     for payment in &refund.payments {
         if let Some(invoice) = ledger.invoice_of_payment(scope, payment)? {
-            return Ok(Some(invoice));
+            return Ok(Some((invoice, Told::directory(format!("the payment `{payment}` settled it")))));
         }
         if ledger.decision_on(&purchase::key(scope, payment))?.is_some() {
-            return Ok(Some(payment.clone()));
+            return Ok(Some((payment.clone(), Told::directory("a sale without an invoice goes by its payment"))));
         }
     }
     Ok(None)

@@ -15,8 +15,9 @@ use super::writing::{Draft, Resolved};
 use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
 use crate::decision::{Reason, Sending, Verdict};
 use crate::facts::{Change, Detail, Fact, Invoice, Learned, Reading, Refund, Subscription};
-use crate::rules::{CustomerView, Input, Ruling};
+use crate::rules::{CustomerView, Input, Ruled, Ruling};
 use crate::store::{Ledger, StoreError, Webhook};
+use crate::trace::{Told, Trace};
 
 /// Everything one fact is judged by.
 pub struct Judge<'a> {
@@ -36,6 +37,8 @@ struct Case<'a> {
     /// Whether the directory saw code and user id become complete by this very webhook.
     completed_now: bool,
     referral: Referral,
+    /// How the referral data are known.
+    told: Told,
     /// Business key; a signup's is that of the user.
     key: String,
 }
@@ -48,6 +51,11 @@ impl Case<'_> {
 
 impl Judge<'_> {
     pub fn fact(&self, ledger: &mut dyn Ledger, fact: &Fact) -> Result<Judged, StoreError> {
+        let judged = self.judge(ledger, fact)?;
+        self.explained(ledger, fact, judged)
+    }
+
+    fn judge(&self, ledger: &mut dyn Ledger, fact: &Fact) -> Result<Judged, StoreError> {
         let case = match self.case(ledger, fact)? {
             Ok(case) => case,
             Err(judged) => return Ok(judged),
@@ -97,9 +105,10 @@ impl Judge<'_> {
         if !fact.is_signup() && referral.is_too_late_for(fact.at) {
             return ignore(Reason::TooLate, "the code appeared more than 30 days after this");
         }
+        let told = self.customer_told(customer, known.as_ref());
         let completed_now = known.is_some_and(|known| known.completed_at == Some(self.webhook.at));
         let key = key.unwrap_or_else(|| signup_key(&referral));
-        let case = Case { fact, customer, completed_now, referral, key };
+        let case = Case { fact, customer, completed_now, referral, told, key };
         if !fact.is_signup() && ledger.reported(&case.key)?.is_some() {
             return Ok(Err(case.ignore(Reason::AlreadyReported, format!("`{}` was reported before", case.key))));
         }
@@ -137,8 +146,12 @@ impl Judge<'_> {
             detail: Detail::CustomerSeen { announces: true },
             warnings: vec![],
         };
-        let case = Case { fact: &signup, customer, completed_now: false, referral, key };
+        let told = self.customer_told(customer, known.as_ref());
+        let case = Case { fact: &signup, customer, completed_now: false, referral, told, key };
         let judged = self.rule(ledger, &case, Resolved::default())?;
+        let mut judged = self.explained(ledger, &signup, judged)?;
+        judged.trace.recognised =
+            format!("the signup of the customer `{customer}`, which goes before the first purchase");
         Ok((!matches!(judged.verdict, Verdict::Ignore { .. })).then_some((signup, judged)))
     }
 
@@ -209,7 +222,7 @@ impl Judge<'_> {
 
     /// Asks the rules and, where one matches, writes the referral event.
     fn rule(&self, ledger: &mut dyn Ledger, case: &Case, resolved: Resolved) -> Result<Judged, StoreError> {
-        let Case { fact, referral, key, .. } = case;
+        let Case { fact, referral, told, key, .. } = case;
         let email = referral.email.clone().or_else(|| match &fact.detail {
             Detail::InvoicePaid(invoice) => invoice.email.clone(),
             _ => None,
@@ -234,11 +247,15 @@ impl Judge<'_> {
             raw: raw.as_ref(),
             ..Input::new(&self.webhook.scope, &fact.detail, fact.at, view)
         };
-        let verdict = match self.policy.rules.decide(&input) {
+        let Ruled { ruling, tried } = self.policy.rules.decide(&input);
+        let mut trace = Trace { rules: tried, ..Trace::default() };
+        let verdict = match ruling {
             Ruling::Matched(matched) => {
                 let pinned = ledger.pinned_code(referral.subject())?;
                 let (rule, key) = (matched.rule.to_owned(), key.clone());
-                let draft = Draft { fact, referral, email, pinned, resolved: &resolved, words: &plan_words, matched };
+                let (customer, words) = (told.clone(), &plan_words);
+                let draft = Draft { fact, referral, customer, email, pinned, resolved: &resolved, words, matched };
+                trace.values = draft.origins(self.policy);
                 let (event, warnings) = draft.write(self.policy);
                 Verdict::Send(Box::new(Sending { rule, key, event, warnings }))
             }
@@ -257,7 +274,7 @@ impl Judge<'_> {
                 waits_for: RULES_TOPIC.to_owned(),
             },
         };
-        Ok(Judged::new(verdict, Some(key.clone())))
+        Ok(Judged { trace, ..Judged::new(verdict, Some(key.clone())) })
     }
 
     /// `None` for a signup, whose key only the referral tells.

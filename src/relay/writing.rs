@@ -9,6 +9,7 @@ use crate::decision::{Warning, WarningCode};
 use crate::facts::{Detail, Fact};
 use crate::referral_event::ReferralEvent;
 use crate::rules::Matched;
+use crate::trace::Told;
 
 /// What the rules and the event are filled with besides the fact itself.
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub struct Resolved {
 pub struct Draft<'a> {
     pub fact: &'a Fact,
     pub referral: &'a Referral,
+    /// How the referral data are known.
+    pub customer: Told,
     pub email: Option<String>,
     /// The first code reported for this user, if any was.
     pub pinned: Option<String>,

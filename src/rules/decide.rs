@@ -9,12 +9,20 @@ use super::expression::Expression;
 use super::input::{Input, Variables};
 use super::types::Type;
 use super::{Rule, Rules};
-use crate::facts::Detail;
 use crate::interval::Interval;
 use crate::money::Currency;
 use crate::referral_event::Trigger;
+use crate::trace::Tried;
 
-/// What the rules say to one fact.
+/// What the rules say to one fact, and how they came to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruled<'r> {
+    pub ruling: Ruling<'r>,
+    /// The rules for this fact, in order, down to the one that decided.
+    pub tried: Vec<Tried>,
+}
+
+/// What follows for one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ruling<'r> {
     Matched(Matched<'r>),
@@ -42,6 +50,8 @@ pub struct Matched<'r> {
     pub trigger: Trigger,
     /// Minor units, never negative. `None` where the rule names no price or the price is null.
     pub price: Option<i64>,
+    /// The expression the price was told by.
+    pub price_by: Option<&'r str>,
     /// That of the fact unless the rule says otherwise; `None` wherever there is no price.
     pub currency: Option<Currency>,
     pub interval: Option<Option<Interval>>,
@@ -51,7 +61,13 @@ pub struct Matched<'r> {
 
 impl Rules {
     /// The first rule that matches decides.
-    pub fn decide(&self, input: &Input<'_>) -> Ruling<'_> {
+    pub fn decide(&self, input: &Input<'_>) -> Ruled<'_> {
+        let mut tried = vec![];
+        let ruling = self.ruling(input, &mut tried);
+        Ruled { ruling, tried }
+    }
+
+    fn ruling(&self, input: &Input<'_>, tried: &mut Vec<Tried>) -> Ruling<'_> {
         let kind = input.detail.kind();
         let rules: Vec<_> = self.rules.iter().filter(|rule| rule.on == kind).collect();
         if rules.is_empty() {
@@ -60,7 +76,8 @@ impl Rules {
         let with_raw = rules.iter().flat_map(|rule| rule.expressions()).any(|expression| expression.uses_raw);
         let variables = Variables::of(input, with_raw, &self.env);
         let mut off = None;
-        let mut tried = vec![];
+        let mut note = |rule: &Rule, result: String| tried.push(Tried { rule: rule.name.clone(), result });
+        let mut missed = vec![];
         for rule in rules {
             let matches = rule.matches(&variables);
             if !self.is_on(rule) {
@@ -68,18 +85,26 @@ impl Rules {
                 if matches != Ok(false) {
                     off.get_or_insert(Ruling::TriggerOff { rule: &rule.name, trigger: rule.trigger });
                 }
+                note(rule, format!("is turned off: `triggers = \"current\"` leaves out {}", rule.trigger));
                 continue;
             }
             match matches.and_then(|matches| matches.then(|| rule.matched(input, &variables)).transpose()) {
-                Ok(Some(matched)) => return Ruling::Matched(matched),
+                Ok(Some(matched)) => {
+                    note(rule, rule.condition("matches", &variables));
+                    return Ruling::Matched(matched);
+                }
                 Ok(None) => {
                     let when = rule.when.as_ref().map_or("true", |when| &when.text);
-                    tried.push(format!("{}: `{when}` is false", rule.name));
+                    missed.push(format!("{}: `{when}` is false", rule.name));
+                    note(rule, rule.condition("does not match", &variables));
                 }
-                Err(message) => return Ruling::Failed { rule: &rule.name, message },
+                Err(message) => {
+                    note(rule, format!("failed: {message}"));
+                    return Ruling::Failed { rule: &rule.name, message };
+                }
             }
         }
-        off.unwrap_or_else(|| Ruling::NoneMatched { message: tried.join("; ") })
+        off.unwrap_or_else(|| Ruling::NoneMatched { message: missed.join("; ") })
     }
 }
 
@@ -92,11 +117,19 @@ impl Rule {
         }
     }
 
+    /// What became of the condition, with what it looked at.
+    fn condition(&self, result: &str, variables: &Variables) -> String {
+        let Some(when) = &self.when else { return format!("{result}: it has no condition") };
+        let names = when.names(variables);
+        let names = if names.is_empty() { names } else { format!(", where {names}") };
+        format!("{result}: `{}`{names}", when.text)
+    }
+
     fn matched(&self, input: &Input<'_>, variables: &Variables) -> Result<Matched<'_>, String> {
         let price = whole("price", self.price.as_ref(), variables)?.flatten();
         let currency = match text("currency", self.currency.as_ref(), variables)? {
             _ if price.is_none() => None,
-            None => currency_of(input.detail).cloned(),
+            None => input.detail.currency().cloned(),
             Some(None) => None,
             Some(Some(code)) => {
                 Some(Currency::parse(&code).ok_or("currency: the result is not three letters".to_owned())?)
@@ -113,6 +146,7 @@ impl Rule {
             rule: &self.name,
             trigger: self.trigger,
             price,
+            price_by: self.price.as_ref().map(|price| price.text.as_str()),
             currency,
             interval,
             product_key: text("product_key", self.product_key.as_ref(), variables)?,
@@ -141,22 +175,11 @@ fn text(field: &str, expression: Option<&Expression>, variables: &Variables) -> 
     }
 }
 
-fn currency_of(detail: &Detail) -> Option<&Currency> {
-    match detail {
-        Detail::CustomerSeen { .. } | Detail::CustomerDeleted => None,
-        Detail::SubscriptionStarted(subscription)
-        | Detail::SubscriptionChanged { subscription, .. }
-        | Detail::SubscriptionEnded(subscription) => subscription.currency.as_ref(),
-        Detail::InvoicePaid(invoice) => invoice.currency.as_ref(),
-        Detail::PaymentRefunded(refund) => refund.currency.as_ref(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples::{self, input};
     use super::*;
-    use crate::facts::FACT_KINDS;
+    use crate::facts::{Detail, FACT_KINDS};
 
     /// Rules with one rule on this fact.
     fn rules(on: &str, rest: &str) -> Rules {
@@ -186,7 +209,7 @@ mod tests {
         let mut lines = String::new();
         for kind in FACT_KINDS {
             let detail = samples::detail(kind);
-            match shipped.decide(&input(&detail)) {
+            match shipped.decide(&input(&detail)).ruling {
                 Ruling::Matched(matched) => {
                     let price = matched.price.map_or("no price".into(), |price| price.to_string());
                     let currency = matched.currency.map(|currency| currency.to_string()).unwrap_or_default();
@@ -214,7 +237,7 @@ mod tests {
             .replace("price   = \"invoice.amount_paid\"", "price   = \"invoice.amount_paid_net\"");
         let rules = Rules::load(&page, "own.toml").unwrap();
         let detail = samples::detail("invoice-paid");
-        let Ruling::Matched(matched) = rules.decide(&input(&detail)) else { panic!() };
+        let Ruling::Matched(matched) = rules.decide(&input(&detail)).ruling else { panic!() };
         assert_eq!(matched.price, Some(4900));
     }
 
@@ -224,11 +247,11 @@ mod tests {
         invoice.amount_paid = 0;
         let detail = Detail::InvoicePaid(Box::new(invoice));
         let message = "purchase: `invoice.amount_paid > 0` is false".to_owned();
-        assert_eq!(Rules::shipped().unwrap().decide(&input(&detail)), Ruling::NoneMatched { message });
+        assert_eq!(Rules::shipped().unwrap().decide(&input(&detail)).ruling, Ruling::NoneMatched { message });
 
         let detail = samples::detail("customer-seen");
         let message = "no rule is for customer-seen".to_owned();
-        assert_eq!(priced("1").decide(&input(&detail)), Ruling::NoneMatched { message });
+        assert_eq!(priced("1").decide(&input(&detail)).ruling, Ruling::NoneMatched { message });
     }
 
     #[test]
@@ -241,7 +264,7 @@ mod tests {
         )
         .unwrap();
         let detail = samples::detail("invoice-paid");
-        let Ruling::Matched(matched) = rules.decide(&input(&detail)) else { panic!() };
+        let Ruling::Matched(matched) = rules.decide(&input(&detail)).ruling else { panic!() };
         assert_eq!((matched.rule, matched.price), ("first", Some(2)));
     }
 
@@ -267,7 +290,7 @@ mod tests {
             ("raw.list[0] - 2", "price: `raw.list[0] - 2` is negative"),
             ("raw.list[0] * 0.8", "price: `raw.list[0] * 0.8`: `*` cannot be used on int and double"),
         ] {
-            assert_eq!(failure(priced(price).decide(&input)), message);
+            assert_eq!(failure(priced(price).decide(&input).ruling), message);
         }
         for (field, message) in [
             ("currency = 'raw.text'", "currency: the result is not three letters"),
@@ -277,7 +300,7 @@ mod tests {
             ("when = 'raw.text'", "when: `raw.text` is neither true nor false but string"),
         ] {
             let rules = rules("invoice-paid", &format!("price = '1'\n{field}"));
-            assert_eq!(failure(rules.decide(&input)), message);
+            assert_eq!(failure(rules.decide(&input).ruling), message);
         }
     }
 
@@ -287,11 +310,11 @@ mod tests {
         invoice.seats = None;
         let detail = Detail::InvoicePaid(Box::new(invoice));
         assert_eq!(
-            failure(priced("invoice.seats * 100").decide(&input(&detail))),
+            failure(priced("invoice.seats * 100").decide(&input(&detail)).ruling),
             "price: `invoice.seats * 100`: `*` cannot be used on null and int (`invoice.seats` is not known for this fact)"
         );
         assert_eq!(
-            failure(rules("invoice-paid", "price = '1'\nwhen = 'invoice.seats > 1'").decide(&input(&detail))),
+            failure(rules("invoice-paid", "price = '1'\nwhen = 'invoice.seats > 1'").decide(&input(&detail)).ruling),
             "when: `invoice.seats > 1`: `>` cannot be used on null and int (`invoice.seats` is not known for this fact)"
         );
     }
@@ -310,7 +333,7 @@ mod tests {
                 "[1].map(x, has(invoice.seats) ? invoice.seats : x)[0]",
             ] {
                 let rules = priced(price);
-                let Ruling::Matched(matched) = rules.decide(&input(&detail)) else { panic!("{price}") };
+                let Ruling::Matched(matched) = rules.decide(&input(&detail)).ruling else { panic!("{price}") };
                 assert_eq!(matched.price, Some(seats), "{price}");
             }
         }
@@ -332,7 +355,7 @@ mod tests {
             ("raw.gone", None),
         ] {
             let rules = priced(price);
-            match rules.decide(&input) {
+            match rules.decide(&input).ruling {
                 Ruling::Matched(matched) => assert_eq!(matched.price, expected, "{price}"),
                 other => panic!("{price}: {other:?}"),
             }
@@ -345,10 +368,10 @@ mod tests {
         let raw = serde_json::json!({ "data": vec![1; 5000] });
         let input = Input { raw: Some(&raw), ..input(&detail) };
         let price = "raw.data.filter(x, raw.data.exists(y, y > x)).size()";
-        let message = failure(priced(price).decide(&input));
+        let message = failure(priced(price).decide(&input).ruling);
         assert_eq!(message, format!("price: `{price}`: the provider's object is too long to loop over"));
         let rules = priced("raw.data.filter(x, x > 0).size()");
-        assert!(matches!(rules.decide(&input), Ruling::Matched(Matched { price: Some(5000), .. })));
+        assert!(matches!(rules.decide(&input).ruling, Ruling::Matched(Matched { price: Some(5000), .. })));
     }
 
     #[test]
@@ -356,7 +379,7 @@ mod tests {
         let trial = crate::facts::Subscription { phase: crate::facts::Phase::Trial, ..samples::subscription() };
         let detail = Detail::SubscriptionStarted(trial);
         let shipped = Rules::shipped().unwrap();
-        let Ruling::Matched(matched) = shipped.decide(&input(&detail)) else { panic!() };
+        let Ruling::Matched(matched) = shipped.decide(&input(&detail)).ruling else { panic!() };
         assert_eq!((matched.price, matched.currency), (Some(0), Currency::parse("EUR")));
     }
 
@@ -365,7 +388,7 @@ mod tests {
         let detail =
             Detail::SubscriptionStarted(crate::facts::Subscription { amount: None, ..samples::subscription() });
         let shipped = Rules::shipped().unwrap();
-        let Ruling::Matched(matched) = shipped.decide(&input(&detail)) else { panic!() };
+        let Ruling::Matched(matched) = shipped.decide(&input(&detail)).ruling else { panic!() };
         assert_eq!((matched.price, matched.currency), (None, None));
     }
 
@@ -374,14 +397,14 @@ mod tests {
         let detail = samples::detail("invoice-paid");
         let rest = "price = '1'\ncurrency = '\"usd\"'\ninterval = '\"yearly\"'\nproduct_key = 'invoice.price_id'\nseats = 'null'";
         let rules = rules("invoice-paid", rest);
-        let Ruling::Matched(matched) = rules.decide(&input(&detail)) else { panic!() };
+        let Ruling::Matched(matched) = rules.decide(&input(&detail)).ruling else { panic!() };
         assert_eq!(matched.currency, Currency::parse("USD"));
         assert_eq!(matched.interval, Some(Some(Interval::Yearly)));
         assert_eq!(matched.product_key, Some(Some("price_1".to_owned())));
         assert_eq!(matched.seats, Some(None));
 
         let plain = priced("1");
-        let Ruling::Matched(matched) = plain.decide(&input(&detail)) else { panic!() };
+        let Ruling::Matched(matched) = plain.decide(&input(&detail)).ruling else { panic!() };
         assert_eq!(matched.currency, Currency::parse("EUR"));
         assert_eq!((matched.interval, matched.product_key, matched.seats), (None, None, None));
     }
@@ -391,12 +414,12 @@ mod tests {
         let detail = samples::detail("subscription-started");
         let limited = Rules::shipped().unwrap().limited_to_current();
         let off = Ruling::TriggerOff { rule: "subscription-created", trigger: Trigger::SubscriptionCreated };
-        assert_eq!(limited.decide(&input(&detail)), off);
+        assert_eq!(limited.decide(&input(&detail)).ruling, off);
 
         let text = "[[rule]]\nname='off'\non='subscription-started'\nwhen='subscription.seats > 0'\ntrigger='subscription-created'\n\
                     [[rule]]\nname='demo'\non='subscription-started'\ntrigger='demo-call-attended'\n";
         let limited = Rules::load(text, "rules.toml").unwrap().limited_to_current();
-        let Ruling::Matched(matched) = limited.decide(&input(&detail)) else { panic!() };
+        let Ruling::Matched(matched) = limited.decide(&input(&detail)).ruling else { panic!() };
         assert_eq!(matched.rule, "demo");
         assert_eq!(limited.summary().iter().map(|row| row.is_on).collect::<Vec<_>>(), [false, true]);
     }

@@ -110,14 +110,32 @@ impl Expression {
             return Err(format!("`{}`: the provider's object is too long to loop over", self.text));
         }
         evaluate(&self.ast, &variables.context).map(unwrapped).map_err(|Failure { message, .. }| {
-            let nulls: Vec<_> =
-                self.fields.iter().map(|field| field.path).filter(|path| variables.nulls.contains(path)).collect();
+            let is_null = |path: &&str| variables.get(path) == Some(&Value::Null);
+            let nulls: Vec<_> = self.fields.iter().map(|field| field.path).filter(is_null).collect();
             let because = match nulls.as_slice() {
                 [] => String::new(),
                 nulls => format!(" ({} not known for this fact)", join(nulls)),
             };
             format!("`{}`: {message}{because}", self.text)
         })
+    }
+}
+
+impl Expression {
+    /// The names it uses with what they are for this fact, such as `invoice.amount_paid = 0`. Nothing of what may be
+    /// about a person is shown, nor lists and maps.
+    pub fn names(&self, variables: &Variables) -> String {
+        let shown = self.fields.iter().filter(|field| field.root() != "customer").filter_map(|field| {
+            let value = match variables.get(field.path)? {
+                Value::Int(number) => number.to_string(),
+                Value::Bool(bool) => bool.to_string(),
+                Value::String(text) => format!("'{text}'"),
+                Value::Null => "null".to_owned(),
+                _ => return None,
+            };
+            Some(format!("{} = {value}", field.path))
+        });
+        shown.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -165,8 +165,8 @@ fn phase(phase: Phase) -> &'static str {
 /// The variables of one decision.
 pub(super) struct Variables {
     pub context: Context<'static, 'static>,
-    /// Names whose value is null, to explain a failure by.
-    pub nulls: Vec<&'static str>,
+    /// The same by name, save `raw`: to explain a decision by.
+    values: Vec<(&'static str, Value)>,
     /// Entries of the longest list or object below `raw`: what a loop may have to go through.
     pub longest: usize,
 }
@@ -182,15 +182,16 @@ impl Variables {
         variables
     }
 
+    /// The value of a name other than `raw`, where the fact has it.
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        self.values.iter().find(|(name, _)| *name == path).map(|(_, value)| value)
+    }
+
     /// Names with a dot become members of their group.
     pub fn bind(values: Vec<(&'static str, Value)>, env: &Arc<Env>) -> Self {
         let mut context = Context::with_env(Arc::clone(env));
         let mut groups: HashMap<&str, HashMap<Key, Value>> = HashMap::new();
-        let mut nulls = vec![];
-        for (path, value) in values {
-            if value == Value::Null {
-                nulls.push(path);
-            }
+        for (path, value) in values.clone() {
             match path.split_once('.') {
                 Some((group, name)) => {
                     groups.entry(group).or_default().insert(name.into(), value);
@@ -201,7 +202,7 @@ impl Variables {
         for (group, members) in groups {
             context.add_variable_from_value(group, Value::Map(Map { map: Arc::new(members) }));
         }
-        Self { context, nulls, longest: 0 }
+        Self { context, values, longest: 0 }
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use cel::Env;
 
-pub use decide::{Matched, Ruling};
+pub use decide::{Matched, Ruled, Ruling};
 pub use input::{CustomerView, Input};
 pub use report::{Finding, RulesError};
 pub use schema::{Field, Kind, fields, fields_markdown};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{DecisionState, EventState, WebhookState};
 use crate::decision::Warning;
 use crate::facts::Mode;
+use crate::trace::Trace;
 
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
@@ -77,6 +78,8 @@ pub struct LifeDecision {
     pub message: String,
     pub key: Option<String>,
     pub warnings: Vec<Warning>,
+    /// How it came about; `None` where it was decided before this was kept.
+    pub trace: Option<Trace>,
     pub waits_for: Option<String>,
     pub deadline: Option<Timestamp>,
     pub decided_at: Timestamp,

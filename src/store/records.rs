@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::decision::Warning;
 use crate::facts::{Mode, Scope};
 use crate::referral_event::Trigger;
+use crate::trace::Trace;
 use crate::words::words;
 
 /// A webhook about to be stored.
@@ -103,6 +104,8 @@ pub struct DecisionRecord {
     pub reason: Option<String>,
     pub message: String,
     pub warnings: Vec<Warning>,
+    /// How it came about.
+    pub trace: Trace,
     /// What may cause it to be decided again.
     pub topic: Option<String>,
     pub deadline: Option<Timestamp>,

@@ -2,5 +2,6 @@
 
 mod check;
 mod events;
+mod explain;
 mod given;
 mod help;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cello_relay::config::Config;
 use cello_relay::store::DecisionState;
+use cello_relay::trace::Source;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -227,6 +228,23 @@ async fn without_a_word_for_the_stretch_a_failed_look_up_is_repeated() {
     relay.pass(MINUTE);
     relay.settle().await;
     assert_eq!(relay.told().await[1].at("/context/subscription/interval"), "quarterly");
+}
+
+#[tokio::test]
+async fn a_decision_says_which_values_a_look_up_told_and_which_the_webhook() {
+    let (stripe, relay) = asking().await;
+    stripe.knows(&quarterly_subscription());
+    stripe.knows(&customer(referred()));
+    relay.receive(&basil_paid()).await;
+    relay.settle().await;
+    let decisions = relay.decisions(PAID).await;
+    let purchase = decisions.iter().find(|decision| decision.fact == "invoice-paid").unwrap();
+    let trace = purchase.trace.as_ref().unwrap();
+    let source = |name: &str| trace.values.iter().find(|origin| origin.name == name).map(|origin| origin.told.source);
+    assert_eq!(source("referral code"), Some(Source::LookUp));
+    assert_eq!(source("interval"), Some(Source::LookUp));
+    assert_eq!(source("price"), Some(Source::Rule));
+    assert_eq!(source("currency"), Some(Source::Webhook));
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ async fn every_generated_table_is_what_the_program_says() {
     let mut written = readme.clone();
     let tables = [
         ("replay", tables::replay("fixtures/stories/stripe-refund-basil")),
+        ("explained", tables::explained("fixtures/chargebee/payment-succeeded-pc2-monthly-gbp.json")),
         ("events", event_table::render().await),
         ("commands", tables::commands()),
         ("answers", tables::answers(ANSWERS)),

@@ -48,9 +48,20 @@ pub fn replay(folder: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cello-relay"));
-    // Within the folder, where there is no `relay.toml` and names are short.
-    command.arg("replay").args(files).current_dir(folder);
+    printed(Command::new(env!("CARGO_BIN_EXE_cello-relay")).arg("replay").args(files).current_dir(folder))
+}
+
+/// How `map` explains this file, as a block without the table above it.
+pub fn explained(file: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let mut map = Command::new(env!("CARGO_BIN_EXE_cello-relay"));
+    let block = printed(map.arg("map").arg(file.file_name().unwrap()).current_dir(file.parent().unwrap()));
+    let (_, explained) = block.split_once("\n\n").unwrap();
+    format!("```text\n{explained}")
+}
+
+/// Runs it where there is no `relay.toml` and names are short.
+fn printed(command: &mut Command) -> String {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RELAY__")) {
         command.env_remove(name);
     }

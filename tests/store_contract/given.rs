@@ -8,6 +8,7 @@ use cello_relay::store::{
     Attempt, Claimed, DecisionRecord, DecisionState, Ledger, NewReferralEvent, NewWebhook, Receipt, Sqlite, Store,
     StoreError, Then,
 };
+use cello_relay::trace::Trace;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -89,6 +90,7 @@ pub fn decision(webhook_id: i64, state: DecisionState) -> DecisionRecord {
         reason: None,
         message: "because".into(),
         warnings: Vec::new(),
+        trace: Trace::of("a paid invoice"),
         topic: None,
         deadline: None,
         look_up_at: None,

@@ -115,6 +115,7 @@ async fn a_life_tells_everything(store: AnyStore) {
     let decided = &life.decisions[0];
     assert_eq!((decided.fact.as_str(), decided.rule.as_deref()), ("invoice-paid", Some("purchase")));
     assert_eq!(decided.warnings[0].code, "email_missing");
+    assert_eq!(decided.trace.as_ref().unwrap().recognised, "a paid invoice");
     assert_eq!((decided.waits_for.as_deref(), decided.deadline), (Some("topic"), Some(at(50))));
     let sent = &life.referral_events[0];
     assert_eq!((sent.state, sent.due_at), (EventState::Waiting, Some(at(7))));

@@ -110,7 +110,7 @@ fn a_file_of_a_newer_version_is_refused_and_left_alone() {
     drop(store);
     sql(&folder.path().join("relay.db"), "PRAGMA user_version = 999");
     let before = fs::read(folder.path().join("relay.db")).unwrap();
-    assert!(matches!(Sqlite::open(&url(&folder), true), Err(StoreError::TooNew { found: 999, known: 1 })));
+    assert!(matches!(Sqlite::open(&url(&folder), true), Err(StoreError::TooNew { found: 999, known }) if known < 999));
     assert_eq!(fs::read(folder.path().join("relay.db")).unwrap(), before);
 }
 

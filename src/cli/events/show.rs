@@ -7,11 +7,11 @@ use std::fmt::Write;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::Exit;
 use super::super::output::{Tone, number, plain, print, time, toned};
+use super::super::{Exit, explain};
 use super::{of_webhook, tone_of_decision, tone_of_event, tone_of_webhook, unknown};
 use crate::cello::wire;
-use crate::decision::{Reason, WarningCode};
+use crate::decision::Reason;
 use crate::facts::Scope;
 use crate::store::{DecisionState, EventState, Life, LifeAttempt, LifeDecision, LifeEvent, Store, WebhookState};
 
@@ -105,18 +105,11 @@ impl Page {
         };
         self.line(1, &format!("{about}: {word}{by}"));
         self.pair(2, "decided", &time(decision.decided_at));
-        if !decision.message.is_empty() {
-            self.pair(2, "why", &plain(&decision.message));
-        }
-        if let Some(reason) = decision.reason.as_deref().and_then(Reason::parse) {
-            self.pair(2, "means", reason.meaning());
-        }
-        for warning in &decision.warnings {
-            let code = toned(&plain(&warning.code), Tone::Open);
-            self.pair(2, "warning", &format!("{code}: {}", plain(&warning.message)));
-            if let Some(code) = WarningCode::parse(&warning.code) {
-                self.pair(2, "means", code.meaning());
-            }
+        let reason = explain::reason(decision.reason.as_deref(), &decision.message);
+        let trace = decision.trace.iter().flat_map(explain::trace);
+        let warnings = decision.warnings.iter().flat_map(explain::warning);
+        for (label, text) in reason.into_iter().chain(trace).chain(warnings) {
+            self.pair(2, label, &text);
         }
         if decision.decision == DecisionState::Hold {
             let until = decision.deadline.map(|at| format!(", until {} at the longest", moment(at, now)));

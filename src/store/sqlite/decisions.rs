@@ -10,8 +10,8 @@ use super::values::{count, json, millis, millis_of, optional_time, size, time};
 pub fn put(db: &Connection, decision: &DecisionRecord) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO decision (webhook_id, fact, fact_kind, at, customer, key, state, rule, reason, message,
-            warnings, topic, deadline, look_up_at, decided_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            warnings, trace, topic, deadline, look_up_at, decided_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         decision.webhook_id,
@@ -25,6 +25,7 @@ pub fn put(db: &Connection, decision: &DecisionRecord) -> Result<(), StoreError>
         decision.reason,
         decision.message,
         json(&decision.warnings)?,
+        json(&decision.trace)?,
         decision.topic,
         millis_of(decision.deadline),
         millis_of(decision.look_up_at),

@@ -6,7 +6,7 @@ use super::super::{
     Counts, EventFilter, EventRow, EventState, EventSummary, Life, LifeAttempt, LifeDecision, LifeEvent, StoreError,
     WebhookState,
 };
-use super::values::{count, from_json, optional_time, size, time};
+use super::values::{count, from_json, optional_json, optional_time, size, time};
 
 macro_rules! list {
     ($($rest:literal),+) => {
@@ -170,6 +170,7 @@ fn decision_of(row: &Row<'_>) -> rusqlite::Result<LifeDecision> {
         message: row.get("message")?,
         key: row.get("key")?,
         warnings: from_json(row, "warnings")?,
+        trace: optional_json(row, "trace")?,
         waits_for: row.get("topic")?,
         deadline: optional_time(row, "deadline")?,
         decided_at: time(row, "decided_at")?,
