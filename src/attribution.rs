@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::{Customer, KnownCustomer, ReferralData, Scope};
+use crate::facts::{Customer, KnownCustomer, Metadata, ReferralData, Scope};
 
 /// How late a code may appear after a payment and still count: Cello imports no older transactions.
 pub const LATE_CODE_LIMIT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -33,6 +33,8 @@ pub struct Referral {
     pub organization_id: Option<String>,
     pub email: Option<String>,
     pub name: Option<String>,
+    pub metadata: Metadata,
+    pub country: Option<String>,
     pub created_at: Option<Timestamp>,
     /// When code and user id became complete, where that was later than the creation.
     pub completed_at: Option<Timestamp>,
@@ -70,6 +72,8 @@ pub fn attribute(known: Option<&KnownCustomer>, organization_mode: bool) -> Attr
         organization_id: known.organization_id.clone().filter(|_| organization_mode),
         email: known.email.clone(),
         name: known.name.clone(),
+        metadata: known.metadata.clone(),
+        country: known.country.clone(),
         created_at: known.created_at,
         completed_at: known.completed_at,
     })
@@ -122,15 +126,23 @@ pub fn merge(known: Option<KnownCustomer>, seen: &Customer, at: Timestamp, organ
     if newest && !known.deleted {
         known.email = seen.email.clone();
         known.name = seen.name.clone();
+        known.metadata = seen.metadata.clone();
+        known.country = seen.country.clone();
     }
     known.created_at = known.created_at.or(seen.created_at);
     known.version = known.version.max(seen.version);
     if known.ucc.is_none() {
         // Not referred: nothing of this person is kept.
         set_referral(&mut known, &ReferralData::default());
-        (known.email, known.name) = (None, None);
+        erase_person(&mut known);
     }
     known
+}
+
+/// Forgets what is known of the person beyond whose referral it is.
+pub fn erase_person(known: &mut KnownCustomer) {
+    (known.email, known.name, known.country) = (None, None, None);
+    known.metadata.clear();
 }
 
 fn take_if_earliest(known: &mut KnownCustomer, data: &ReferralData, version: i64, completed_at: Option<Timestamp>) {
@@ -158,6 +170,8 @@ mod tests {
             referral: ReferralData { ucc: ucc.map(Into::into), user_id: user.map(Into::into), organization_id: None },
             email: Some(format!("v{version}@example.com")),
             name: None,
+            metadata: [("tier".to_owned(), format!("v{version}"))].into(),
+            country: Some("DE".into()),
             created_at: Timestamp::from_second(1).ok(),
             version,
             completed_at: None,
@@ -204,6 +218,7 @@ mod tests {
         let known = fold(&[seen(10, None, Some("u1"))]);
         assert_eq!(attribute(Some(&known), false), Attribution::NotReferred);
         assert_eq!((known.email, known.name, known.user_id), (None, None, None));
+        assert_eq!((known.metadata.len(), known.country), (0, None));
     }
 
     #[test]
@@ -234,6 +249,7 @@ mod tests {
     fn an_older_state_never_replaces_a_newer_one() {
         let known = fold(&[seen(20, Some("AAAAAAAAAAA"), Some("u1")), seen(10, Some("AAAAAAAAAAA"), Some("u1"))]);
         assert_eq!(known.email.as_deref(), Some("v20@example.com"));
+        assert_eq!(known.metadata["tier"], "v20");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::decision::{Reason, Warning};
 use crate::money::Currency;
 use crate::words::words;
 
-pub use customer::{Customer, KnownCustomer, ReferralData};
-pub use payment::{Billing, Invoice, Refund, RunningTotal};
+pub use customer::{Customer, KnownCustomer, Metadata, ReferralData};
+pub use payment::{Billing, Invoice, InvoiceLine, KnownPurchase, Refund, RunningTotal};
 pub use subscription::{KnownSubscription, Phase, Plan, Subscription};
 
 /// Where a provider's ids are valid: the ids of two providers, or of two connected accounts, may be alike.

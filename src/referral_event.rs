@@ -24,6 +24,11 @@ impl Trigger {
     pub fn is_current(self) -> bool {
         !matches!(self, Self::SubscriptionCreated | Self::SubscriptionUpdated | Self::SubscriptionCanceled)
     }
+
+    /// Whether Cello documents the price as required.
+    pub fn needs_price(self) -> bool {
+        matches!(self, Self::InvoicePaid | Self::ChargeRefunded)
+    }
 }
 
 /// Everything Cello is told about one happening. Nothing else about a customer ever leaves the process.

@@ -1,6 +1,11 @@
 //! Customers, and the referral data that operators put on them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+
+/// What an operator has written on a customer, key by key, for rules to look at. Never sent by itself.
+pub type Metadata = BTreeMap<String, String>;
 
 /// A customer as one webhook or look-up shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +14,9 @@ pub struct Customer {
     pub referral: ReferralData,
     pub email: Option<String>,
     pub name: Option<String>,
+    pub metadata: Metadata,
+    /// Of the customer's address: ISO 3166, two letters, upper case.
+    pub country: Option<String>,
     pub created_at: Option<Timestamp>,
     /// When this state was true, in milliseconds: an older state never replaces a newer one.
     pub version: i64,
@@ -46,6 +54,9 @@ pub struct KnownCustomer {
     pub completed_at: Option<Timestamp>,
     pub email: Option<String>,
     pub name: Option<String>,
+    pub metadata: Metadata,
+    /// See [`Customer::country`].
+    pub country: Option<String>,
     pub created_at: Option<Timestamp>,
     /// The newest state seen: see [`Customer::version`].
     pub version: i64,

@@ -23,10 +23,44 @@ pub struct Invoice {
     /// The prices of all recurring lines, where only their ids are known.
     pub price_ids: Vec<String>,
     pub seats: Option<i64>,
+    /// The lines as the webhook lists them.
+    pub lines: Vec<InvoiceLine>,
+    /// False where there are more lines than the webhook carries, or it carries none.
+    pub lines_complete: bool,
+    /// Of the address on the invoice: ISO 3166, two letters, upper case.
+    pub country: Option<String>,
     /// The customer's address as frozen on the invoice.
     pub email: Option<String>,
     /// The provider's word for why the invoice was made; empty when it says nothing.
     pub billing_reason: String,
+}
+
+/// One line of an invoice, for rules to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvoiceLine {
+    /// In minor units, before discounts of the whole invoice and before tax that is added; negative for a credit.
+    pub amount: i64,
+    pub quantity: Option<i64>,
+    /// Price or plan.
+    pub price_id: Option<String>,
+    pub product_id: Option<String>,
+    pub recurring: bool,
+    /// For a part of a period, after a change.
+    pub proration: bool,
+    pub description: Option<String>,
+}
+
+/// What is remembered of a purchase that was reported, for its refunds. All in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownPurchase {
+    /// Money collected, tax included.
+    pub paid: i64,
+    /// The same without tax.
+    pub net: i64,
+    /// What was reported as refunded so far, tax included.
+    pub refunded: i64,
+    /// The same without tax.
+    pub refunded_net: i64,
 }
 
 /// How often an invoice is paid, as far as the webhook tells.

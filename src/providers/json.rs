@@ -43,6 +43,12 @@ pub trait Look {
         value.as_str().or_else(|| value.get("id")?.as_str()).filter(|id| !id.is_empty()).map(str::to_owned)
     }
 
+    /// A country of an address: two letters, in upper case.
+    fn country(&self, path: &str) -> Option<String> {
+        let code = self.text(path)?.trim();
+        (code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic())).then(|| code.to_ascii_uppercase())
+    }
+
     /// An empty slice where there is no list.
     fn list(&self, path: &str) -> &[Value] {
         self.at(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
@@ -137,6 +143,14 @@ mod tests {
         assert_eq!(value.id("f").as_deref(), Some("obj"));
         assert_eq!(value.id("b.d").as_deref(), Some("x"));
         assert!(value.list("b").is_empty());
+    }
+
+    #[test]
+    fn a_country_is_two_letters_in_upper_case() {
+        let value = json!({"a": "de", "b": "Germany", "c": "", "d": 49, "e": " GB ", "f": "4X"});
+        let read = |path| value.country(path);
+        assert_eq!([read("a"), read("e")], [Some("DE".to_owned()), Some("GB".to_owned())]);
+        assert_eq!([read("b"), read("c"), read("d"), read("f"), read("g")], [const { None::<String> }; 5]);
     }
 
     #[test]

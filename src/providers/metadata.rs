@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::config;
 use crate::decision::{Warning, WarningCode};
-use crate::facts::ReferralData;
+use crate::facts::{Metadata, ReferralData};
 
 /// The keys to look for, with the spelling the operator configured.
 #[derive(Debug, Clone)]
@@ -61,6 +61,17 @@ pub fn usable(value: &Value) -> Option<String> {
     }
 }
 
+/// All that stands in an object of metadata as text, exactly as it stands: lists and objects are left out.
+pub fn texts<'a>(members: impl IntoIterator<Item = (&'a String, &'a Value)>) -> Metadata {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    members.into_iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -75,6 +86,14 @@ mod tests {
         for unusable in [json!(""), json!("   "), json!(null), json!({}), json!(1.5), json!(true)] {
             assert_eq!(usable(&unusable), None, "{unusable}");
         }
+    }
+
+    #[test]
+    fn metadata_is_kept_as_text_and_what_is_none_is_left_out() {
+        let metadata = json!({"tier": " pro ", "seats": 3, "paid": true, "gone": null, "list": [1], "deep": {}});
+        let texts: Vec<_> = texts(metadata.as_object().unwrap()).into_iter().collect();
+        let pair = |key: &str, text: &str| (key.to_owned(), text.to_owned());
+        assert_eq!(texts, [pair("paid", "true"), pair("seats", "3"), pair("tier", " pro ")]);
     }
 
     #[test]

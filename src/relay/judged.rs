@@ -3,7 +3,7 @@
 use super::reported::ReportedStates;
 use super::waiting::LookUp;
 use crate::decision::{Decision, Verdict};
-use crate::facts::Scope;
+use crate::facts::{KnownPurchase, Scope};
 use crate::store::{Ledger, StoreError};
 use crate::trace::Trace;
 
@@ -33,6 +33,10 @@ impl Judged {
 pub enum Effect {
     /// The commercial state of a subscription that Cello is told, and its version.
     Reported { subscription: String, version: i64, state: String },
+    /// A purchase, for the refunds that may follow.
+    Purchased { invoice: String, paid: i64, net: i64 },
+    /// So much of a purchase is refunded, with and without tax.
+    GivenBack { invoice: String, amount: i64, net: i64 },
     /// This stretch of a charge's running total is refunded.
     Refunded { charge: String, from: i64, to: i64 },
 }
@@ -49,6 +53,18 @@ impl Effect {
                 }
                 Ok(())
             }
+            Self::Purchased { invoice, paid, net } => {
+                let purchase = KnownPurchase { paid: *paid, net: *net, refunded: 0, refunded_net: 0 };
+                ledger.put_purchase(scope, invoice, &purchase)
+            }
+            Self::GivenBack { invoice, amount, net } => match ledger.purchase(scope, invoice)? {
+                Some(mut purchase) => {
+                    purchase.refunded = purchase.refunded.saturating_add(*amount);
+                    purchase.refunded_net = purchase.refunded_net.saturating_add(*net);
+                    ledger.put_purchase(scope, invoice, &purchase)
+                }
+                None => Ok(()),
+            },
             Self::Refunded { charge, from, to } => ledger.put_refunded(scope, charge, *from, *to),
         }
     }

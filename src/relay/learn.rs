@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::attribution::{attribute, customer_topic, merge, payment_topic, subscription_topic, unseen};
-use crate::facts::{KnownCustomer, KnownSubscription, Learned, Scope};
+use crate::attribution::{attribute, customer_topic, erase_person, merge, payment_topic, subscription_topic, unseen};
+use crate::facts::{KnownSubscription, Learned, Scope};
 use crate::store::{Ledger, StoreError};
 
 /// Writes what a webhook or look-up taught at `at` into the directory. Returns the topics that became known or
@@ -27,9 +27,10 @@ pub fn learn(
                 ledger.put_customer(scope, &merged)?;
             }
             Learned::CustomerDeleted { id } => {
-                let known = ledger.customer(scope, id)?.unwrap_or_else(|| unseen(id));
-                let erased = KnownCustomer { email: None, name: None, deleted: true, ..known };
-                ledger.put_customer(scope, &erased)?;
+                let mut known = ledger.customer(scope, id)?.unwrap_or_else(|| unseen(id));
+                known.deleted = true;
+                erase_person(&mut known);
+                ledger.put_customer(scope, &known)?;
             }
             Learned::Subscription(subscription) => {
                 let known = ledger.subscription(scope, &subscription.id)?;

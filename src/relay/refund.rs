@@ -5,10 +5,12 @@
 
 use crate::attribution::payment_topic;
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Refund, RunningTotal, Scope};
+use crate::facts::{KnownPurchase, Refund, RunningTotal, Scope};
+use crate::money::share;
 use crate::store::{DecisionState, Ledger, StoreError};
 use crate::trace::Told;
 
+use super::judged::Effect;
 use super::purchase;
 
 #[derive(Debug, Clone)]
@@ -17,11 +19,21 @@ pub struct Resolution {
     pub subscription: Option<String>,
     /// This refund alone, in minor units.
     pub amount: i64,
+    /// The same without tax; `None` where the purchase was never seen.
+    pub amount_net: Option<i64>,
     pub warnings: Vec<Warning>,
     /// Where invoice and amount are known from.
     pub told: [Told; 2],
     /// Charge and the stretch of its running total that this refund is.
     pub effect: Option<(String, i64, i64)>,
+}
+
+impl Resolution {
+    /// What is to be remembered of it with its purchase.
+    pub fn given_back(&self) -> Option<Effect> {
+        let (invoice, net) = (self.invoice.clone()?, self.amount_net?);
+        Some(Effect::GivenBack { invoice, amount: self.amount, net })
+    }
 }
 
 pub enum Answer {
@@ -87,9 +99,12 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
         )),
         _ => Told::webhook("this refund alone"),
     };
-    let subscription = refund.subscription.clone().or_else(|| reported?.subscription_id);
     let told = [invoice_told, amount_told];
-    Ok(Answer::Known(Resolution { invoice: Some(invoice), subscription, amount, warnings, told, effect }))
+    let purchase = ledger.purchase(scope, &invoice)?;
+    let before = effect.as_ref().map(|(_, from, _)| *from);
+    let amount_net = purchase.and_then(|purchase| net(&purchase, amount, before));
+    let subscription = refund.subscription.clone().or_else(|| reported?.subscription_id);
+    Ok(Answer::Known(Resolution { invoice: Some(invoice), subscription, amount, amount_net, warnings, told, effect }))
 }
 
 /// The invoice: as the refund names it, as its payment is known to settle, or the payment itself for a sale without
@@ -127,4 +142,78 @@ fn amount(
     };
     let overlaps = reported.iter().any(|(start, end)| *start < *total && from < *end);
     Ok((!overlaps).then(|| (total - from, Some((charge.clone(), from, *total)))))
+}
+
+/// A refund without tax, scaled by what was paid and its net amount. It is the difference of two rounded running totals
+/// and not rounded by itself, so that what is rounded up once is rounded down another time: refunds of a whole purchase
+/// add up to its net amount, and never to more. `before` is the running total that the provider says, where it does;
+/// else it is what was reported so far.
+///
+/// `None` where nothing was paid.
+fn net(purchase: &KnownPurchase, amount: i64, before: Option<i64>) -> Option<i64> {
+    let before = before.unwrap_or(purchase.refunded);
+    let net_of = |total: i64| share(total, purchase.net, purchase.paid);
+    let net = net_of(before.checked_add(amount)?)?.checked_sub(net_of(before)?)?;
+    // Several charges of one invoice have a running total each, and each may be rounded up.
+    let left = purchase.net.saturating_sub(purchase.refunded_net);
+    Some(net.min(left).max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn purchase(paid: i64, net: i64) -> KnownPurchase {
+        KnownPurchase { paid, net, refunded: 0, refunded_net: 0 }
+    }
+
+    /// The net amounts of these refunds, one after the other, as the relay reports them.
+    fn nets(mut purchase: KnownPurchase, refunds: &[i64]) -> Vec<i64> {
+        let mut told = |amount: &i64| {
+            let net = net(&purchase, *amount, None).unwrap();
+            purchase.refunded += amount;
+            purchase.refunded_net += net;
+            net
+        };
+        refunds.iter().map(&mut told).collect()
+    }
+
+    #[test]
+    fn a_refund_is_scaled_by_the_tax_of_its_purchase_and_rounded_to_the_nearest_unit() {
+        assert_eq!(nets(purchase(5831, 4900), &[5831]), [4900]);
+        assert_eq!(nets(purchase(5831, 4900), &[1000]), [840]);
+        assert_eq!(nets(purchase(1000, 1000), &[333]), [333], "without tax it is the amount itself");
+    }
+
+    #[test]
+    fn refunds_of_the_whole_add_up_to_the_net_amount() {
+        assert_eq!(nets(purchase(300, 250), &[100, 100, 100]), [83, 84, 83]);
+        for (paid, net, part) in [(11, 9, 1), (1190, 1000, 7), (2, 1, 1), (999, 333, 37), (7, 7, 3)] {
+            let refunds: Vec<i64> = (0..paid / part).map(|_| part).chain([paid % part]).collect();
+            assert_eq!(nets(purchase(paid, net), &refunds).iter().sum::<i64>(), net, "{paid} {net} {part}");
+        }
+    }
+
+    #[test]
+    fn a_running_total_of_the_provider_makes_it_the_same_in_any_order() {
+        let purchase = purchase(300, 250);
+        let told = |from| net(&purchase, 100, Some(from)).unwrap();
+        assert_eq!([told(200), told(0), told(100)], [83, 83, 84]);
+    }
+
+    #[test]
+    fn it_is_never_more_than_is_left_of_the_net_amount_and_never_negative() {
+        // Two charges of 1.50 each paid this invoice, and each share is rounded up.
+        let half = KnownPurchase { refunded: 150, refunded_net: 13, ..purchase(300, 25) };
+        assert_eq!(net(&half, 150, Some(0)), Some(12));
+        assert_eq!(net(&purchase(300, 250), 900, None), Some(250), "more than was paid");
+        let spent = KnownPurchase { refunded: 300, refunded_net: 250, ..purchase(300, 250) };
+        assert_eq!(net(&spent, 100, None), Some(0));
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_share_and_no_overflow_is_a_guess() {
+        assert_eq!(net(&purchase(0, 0), 100, None), None);
+        assert_eq!(net(&purchase(1, 1), i64::MAX, Some(1)), None);
+    }
 }

@@ -199,7 +199,13 @@ impl Judge<'_> {
                 None => plan,
             },
         };
-        self.rule(ledger, &case, Resolved { plan, ..Resolved::default() })
+        let mut judged = self.rule(ledger, &case, Resolved { plan, ..Resolved::default() })?;
+        judged.effects.push(Effect::Purchased {
+            invoice: invoice.id.clone(),
+            paid: invoice.amount_paid,
+            net: invoice.amount_paid_net,
+        });
+        Ok(judged)
     }
 
     fn refund(&self, ledger: &mut dyn Ledger, case: Case, refund: &Refund) -> Result<Judged, StoreError> {
@@ -207,8 +213,10 @@ impl Judge<'_> {
         match refund::resolve(ledger, &self.webhook.scope, refund, expired)? {
             refund::Answer::Known(resolution) => {
                 let effect = resolution.effect.clone();
+                let given_back = resolution.given_back();
                 let resolved = Resolved { refund: Some(resolution), ..Resolved::default() };
                 let mut judged = self.rule(ledger, &case, resolved)?;
+                judged.effects.extend(given_back);
                 judged.effects.extend(effect.map(|(charge, from, to)| Effect::Refunded { charge, from, to }));
                 Ok(judged)
             }
@@ -233,6 +241,8 @@ impl Judge<'_> {
             user_id: &referral.user_id,
             organization_id: referral.organization_id.as_deref(),
             email: email.as_deref(),
+            country: referral.country.as_deref(),
+            metadata: &referral.metadata,
         };
         let raw = if self.policy.rules.use_raw() { serde_json::from_slice(&self.webhook.body).ok() } else { None };
         let plan_words = resolved.plan.words(self.policy);
@@ -243,6 +253,7 @@ impl Judge<'_> {
             plan: Some(&resolved.plan.plan),
             seats: resolved.plan.seats,
             refund_amount: resolved.refund.as_ref().map(|refund| refund.amount),
+            refund_amount_net: resolved.refund.as_ref().and_then(|refund| refund.amount_net),
             refund_invoice: resolved.refund.as_ref().and_then(|refund| refund.invoice.as_deref()),
             raw: raw.as_ref(),
             ..Input::new(&self.webhook.scope, &fact.detail, fact.at, view)

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, operators};
-use cel::{Env, Program};
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::{Env, Program, Value};
 
-use super::ast::{children, path};
-use super::expression::{Failure, Problem, Purpose, evaluate};
+use super::ast::{Loop, Shape, children, entered, macro_of, path, shape};
+use super::expression::{Failure, Problem, Purpose, evaluate, symbol};
 use super::input::Variables;
-use super::report::instead;
+use super::report::{instead, nearest};
 use super::schema::{self, Field, Kind};
 use super::types::{FUNCTIONS, MACROS, TYPES, Type, is_operator, result_of};
 
@@ -22,20 +22,44 @@ use super::types::{FUNCTIONS, MACROS, TYPES, Type, is_operator, result_of};
 pub(super) struct Found {
     pub problems: Vec<Problem>,
     pub fields: Vec<&'static Field>,
-    pub uses_raw: bool,
+    /// Members of items of a list that may be null, as they are written.
+    pub nullable_members: Vec<String>,
     /// The deepest nesting of loops.
     pub loops: u32,
 }
 
 pub(super) fn check(program: &Program, text: &str, purpose: Purpose, on: Option<&str>, env: &Arc<Env>) -> Found {
-    let sample = Variables::bind(schema::sample(on), env);
-    let found = Found { problems: vec![], fields: vec![], uses_raw: false, loops: 0 };
-    let mut check = Check { program, text, on, sample, scope: vec![], seen: HashMap::new(), found };
     let root = program.expression();
+    let mut values = schema::sample(on);
+    for (path, value) in &mut values {
+        if schema::fields().iter().any(|field| field.path == *path && field.kind == Kind::Texts) {
+            *value = texts(root, path);
+        }
+    }
+    let sample = Variables::bind(values, env);
+    let found = Found { problems: vec![], fields: vec![], nullable_members: vec![], loops: 0 };
+    let mut check = Check { program, text, on, sample, scope: vec![], loops: vec![], seen: HashMap::new(), found };
     if check.node(root).sound {
         check.result(root, purpose);
     }
     check.found
+}
+
+/// A sample of a map of texts: with every key that the expression names, so that its type is checked there too.
+fn texts(root: &IdedExpr, map: &str) -> Value {
+    let mut keys = vec!["key"];
+    let mut nodes = vec![root];
+    while let Some(node) = nodes.pop() {
+        if let Some(path) = path(node)
+            && let [group, name, key, ..] = path.as_slice()
+            && map == format!("{group}.{name}")
+        {
+            keys.push(key);
+        }
+        nodes.extend(children(node));
+    }
+    // A number as well, so that what is made of it by `int(…)` has a type too.
+    schema::map(keys.into_iter().map(|key| (key, "1".into())))
 }
 
 /// What is known of one node.
@@ -49,7 +73,7 @@ pub(super) struct Seen {
     raw: bool,
     /// It uses no name.
     constant: bool,
-    /// The outermost loop whose variable it uses; it cannot be evaluated outside of it.
+    /// The outermost loop whose variable it uses and that has no sample; it cannot be evaluated outside of it.
     scope: usize,
 }
 
@@ -62,11 +86,19 @@ pub(super) struct Check<'a> {
     text: &'a str,
     on: Option<&'a str>,
     sample: Variables,
-    /// The variables of the loops around, outermost first.
-    scope: Vec<[&'a str; 2]>,
+    /// The loops around, outermost first.
+    scope: Vec<Around<'a>>,
+    /// The same, with what their variables stand for.
+    loops: Vec<Loop>,
     /// By id of the node.
     seen: HashMap<u64, Seen>,
     found: Found,
+}
+
+struct Around<'a> {
+    loop_: &'a ComprehensionExpr,
+    /// One of the items that the variable stands for, where one is known.
+    item: Option<Value>,
 }
 
 impl<'a> Check<'a> {
@@ -84,24 +116,71 @@ impl<'a> Check<'a> {
     fn inner(&mut self, expr: &'a IdedExpr) -> Seen {
         match &expr.expr {
             Expr::Ident(name) => {
-                let scope = self.scope.iter().rposition(|names| names.contains(&name.as_str()));
-                Seen { scope: scope.unwrap_or(OUTSIDE), ..SOUND }
+                let around = self.scope.iter().enumerate().rev().find(|(_, around)| around.has(name));
+                match around {
+                    Some((_, around)) if around.item.is_some() && around.loop_.iter_var == *name => {
+                        Seen { constant: false, ..SOUND }
+                    }
+                    Some((scope, _)) => Seen { scope, ..SOUND },
+                    None => SOUND,
+                }
             }
             Expr::Comprehension(loop_) => self.loop_(expr, loop_),
             Expr::Struct(_) => self.fault(self.place(expr), "`Name{…}` makes nothing here", None),
             Expr::Call(call) => {
+                // Before its arguments, which an unknown function says nothing about.
+                if !is_operator(&call.func_name) && !self.function(expr, call) {
+                    return BROKEN;
+                }
                 let qualified = call.target.as_deref().is_some_and(is_optional_namespace);
                 let parts = children(expr).into_iter().skip(usize::from(qualified));
                 let seen = self.all(parts);
                 if !seen.sound {
                     return seen;
                 }
-                if !self.call(expr, call) {
+                if !self.call(expr, call) || !self.member(expr) {
                     return Seen { sound: false, ..seen };
                 }
                 Seen { type_: result_of(&call.func_name), ..seen }
             }
-            _ => self.all(children(expr).into_iter()),
+            _ => {
+                let seen = self.all(children(expr).into_iter());
+                if seen.sound && !self.member(expr) { Seen { sound: false, ..seen } } else { seen }
+            }
+        }
+    }
+
+    /// Whether what is asked of an item of a list is one of its members.
+    fn member(&mut self, expr: &'a IdedExpr) -> bool {
+        let Some((operand, name)) = asked(expr) else { return true };
+        let at = self.place(expr);
+        let spelled = path(operand).map(|path| path.join("."));
+        let of = spelled.clone().map_or_else(|| "this".to_owned(), |name| format!("`{name}`"));
+        match shape(operand, &self.loops) {
+            Shape::Item(members) => match members.iter().find(|member| member.member() == name) {
+                Some(member) => {
+                    if member.nullable {
+                        let written = format!("{}.{name}", spelled.unwrap_or_else(|| "line".to_owned()));
+                        self.found.nullable_members.push(written);
+                    }
+                    true
+                }
+                None => {
+                    let names: Vec<_> = members.iter().map(Field::member).collect();
+                    let what = spelled.map_or_else(|| name.to_owned(), |item| format!("{item}.{name}"));
+                    let help = match nearest(name, names.iter().copied()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("it has: {}", names.join(", ")),
+                    };
+                    self.fault(at, format!("there is no `{what}`"), Some(help)).sound
+                }
+            },
+            Shape::List(_) => {
+                let help = format!("look through it, as in `exists(line, line.{name} …)`, or name one line with `[0]`");
+                self.fault(at, format!("{of} is a list and has no `{name}` itself"), Some(help)).sound
+            }
+            Shape::Member(_) => self.fault(at, format!("{of} is a plain value, nothing lies below it"), None).sound,
+            Shape::Unknown => true,
         }
     }
 
@@ -124,11 +203,22 @@ impl<'a> Check<'a> {
             return self.fault(self.place(expr), message, Some("choose another name".into()));
         }
         let range = self.node(&loop_.iter_range);
-        self.scope.push([&loop_.iter_var, &loop_.accu_var]);
+        let item = self.item(&loop_.iter_range, range);
+        if let Some(item) = &item {
+            self.sample.context.add_variable_from_value(loop_.iter_var.as_str(), item.clone());
+        }
+        self.loops.push(entered(loop_, &self.loops));
+        self.scope.push(Around { loop_, item });
         let depth = self.scope.len();
         self.found.loops = self.found.loops.max(u32::try_from(depth).unwrap_or(u32::MAX));
         let body = self.all([&loop_.accu_init, &loop_.loop_cond, &loop_.loop_step, &loop_.result].into_iter());
         self.scope.pop();
+        self.loops.pop();
+        // A variable of the same name around this loop has its own item again.
+        let outer = self.scope.iter().rev().find(|around| around.loop_.iter_var == loop_.iter_var);
+        if let Some(item) = outer.and_then(|around| around.item.clone()) {
+            self.sample.context.add_variable_from_value(loop_.iter_var.as_str(), item);
+        }
         let body_scope = if body.scope >= depth - 1 { OUTSIDE } else { body.scope };
         Seen {
             type_: None,
@@ -136,6 +226,21 @@ impl<'a> Check<'a> {
             raw: range.raw || body.raw,
             constant: range.constant && body.constant,
             scope: range.scope.min(body_scope),
+        }
+    }
+
+    /// An item of what a loop goes through.
+    fn item(&self, range: &'a IdedExpr, seen: Seen) -> Option<Value> {
+        if !seen.sound || seen.raw || seen.scope != OUTSIDE {
+            return None;
+        }
+        if let Shape::List(members) = shape(range, &self.loops) {
+            return Some(schema::sample_item(members));
+        }
+        match evaluate(range, &self.sample.context).ok()? {
+            Value::List(items) => items.first().cloned(),
+            Value::Map(map) => map.map.keys().next().map(|key| key.clone().into()),
+            _ => None,
         }
     }
 
@@ -149,10 +254,14 @@ impl<'a> Check<'a> {
             }
             let mut roots: Vec<_> = schema::fields().iter().map(Field::root).collect();
             roots.dedup();
-            return self.fault(at, format!("there is no `{root}`"), Some(instead(root, &roots)));
+            let help = match nearest(root, roots.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("use one of: {}; a text is written in quotes, '{root}'", roots.join(", ")),
+            };
+            return self.fault(at, format!("there is no `{root}`"), Some(help));
         };
         if first.kind == Kind::Json {
-            self.found.uses_raw = true;
+            self.use_field(first);
             let type_ = match &expr.expr {
                 Expr::Select(select) if select.test => Some(Type::Bool),
                 _ => is_optional(expr).then_some(Type::Optional),
@@ -168,49 +277,77 @@ impl<'a> Check<'a> {
         let field = match path {
             [_] => group.iter().find(|field| field.leaf().is_none()),
             [_, name] => group.iter().find(|field| field.leaf() == Some(name)),
+            [_, name, _] => group.iter().find(|field| field.leaf() == Some(name) && field.kind == Kind::Texts),
             _ => None,
         };
         match (field, path) {
             (Some(field), _) => {
-                if !self.found.fields.iter().any(|known| known.path == field.path) {
-                    self.found.fields.push(field);
-                }
+                self.use_field(field);
                 Seen { constant: false, ..SOUND }
             }
             (None, [_]) => {
                 let help = format!("name one of: {}", paths(&group));
                 self.fault(at, format!("`{root}` is a group of values"), Some(help))
             }
-            (None, [_, name]) if !names.is_empty() => {
-                let help = match super::report::nearest(name, names.iter().copied()) {
+            (None, [_, name, ..]) if !names.is_empty() && schema::find(root, name).is_none() => {
+                let help = match nearest(name, names.iter().copied()) {
                     Some(near) => format!("did you mean `{root}.{near}`?"),
                     None => format!("`{root}` has: {}", names.join(", ")),
                 };
+                let at = at.start..at.end.min(at.start + root.len() + 1 + name.len());
                 self.fault(at, format!("there is no `{root}.{name}`"), Some(help))
             }
             _ => {
-                let whole = if names.is_empty() { root.to_owned() } else { format!("{root}.{}", path[1]) };
-                self.fault(at, format!("`{whole}` is a plain value, nothing lies below it"), None)
+                let field = path.get(1).and_then(|name| schema::find(root, name));
+                let kind = field.map(|field| field.kind);
+                let length = if names.is_empty() { 1 } else { 2 + usize::from(kind == Some(Kind::Texts)) };
+                let whole = path[..length.min(path.len())].join(".");
+                match field {
+                    Some(field) if kind == Some(Kind::List) => {
+                        let (name, members) = (path[2], field.members.iter().map(Field::member));
+                        let help = if FUNCTIONS.contains(&name) {
+                            format!("`{name}` is a function: write `{whole}.{name}()`")
+                        } else {
+                            let near = nearest(name, members).unwrap_or("amount");
+                            format!("look through it: `{whole}.exists(line, line.{near} …)`")
+                        };
+                        self.fault(at, format!("`{whole}` is a list and has no `{name}` itself"), Some(help))
+                    }
+                    _ => self.fault(at, format!("`{whole}` is a plain value, nothing lies below it"), None),
+                }
             }
+        }
+    }
+
+    fn use_field(&mut self, field: &'static Field) {
+        if !self.found.fields.iter().any(|known| known.path == field.path) {
+            self.found.fields.push(field);
         }
     }
 
     /// What evaluating the sample cannot show: operands that would be skipped, comparisons that are never true.
     fn call(&mut self, expr: &'a IdedExpr, call: &'a CallExpr) -> bool {
         let function = call.func_name.as_str();
+        // What a person wrote: a loop's own operators come from `exists` and the like.
+        let written = self.macro_behind(call).unwrap_or_else(|| symbol(function));
         match (function, call.args.as_slice()) {
             (operators::LOGICAL_AND | operators::LOGICAL_OR, args) => {
-                args.iter().all(|arg| self.condition(arg, function))
+                args.iter().all(|arg| self.condition(arg, written))
             }
-            (operators::LOGICAL_NOT, [arg]) | (operators::CONDITIONAL, [arg, ..]) => self.condition(arg, function),
+            (operators::LOGICAL_NOT, [arg]) | (operators::CONDITIONAL, [arg, ..]) => self.condition(arg, written),
             (operators::EQUALS | operators::NOT_EQUALS, [left, right]) => self.comparable(expr, function, left, right),
             (operators::IN, [item, list]) => match &list.expr {
                 Expr::List(list) => list.elements.iter().all(|element| self.comparable(expr, function, item, element)),
-                _ => true,
+                _ => self.can_contain(item, list),
             },
-            _ if is_operator(function) => true,
-            _ => self.function(expr, call),
+            _ => true,
         }
+    }
+
+    fn macro_behind(&self, call: &CallExpr) -> Option<&'static str> {
+        let around = self.scope.last()?;
+        let is_result = |arg: &IdedExpr| matches!(&arg.expr, Expr::Ident(name) if *name == around.loop_.accu_var);
+        call.args.iter().any(is_result).then(|| macro_of(around.loop_))
     }
 
     fn function(&mut self, expr: &'a IdedExpr, call: &'a CallExpr) -> bool {
@@ -248,12 +385,16 @@ impl<'a> Check<'a> {
         }
     }
 
+    pub(super) fn shape_of(&self, expr: &IdedExpr) -> Shape {
+        shape(expr, &self.loops)
+    }
+
     pub(super) fn type_of(&self, expr: &IdedExpr) -> Option<Type> {
         self.seen.get(&expr.id).and_then(|seen| seen.type_)
     }
 
     fn is_loop_variable(&self, name: &str) -> bool {
-        self.scope.iter().any(|names| names.contains(&name))
+        self.scope.iter().any(|around| around.has(name))
     }
 
     /// Notes a fault; what has one is not evaluated.
@@ -270,6 +411,11 @@ impl<'a> Check<'a> {
         match self.program.source_info().offset_for(expr.id) {
             Some((start, stop)) => {
                 let (start, stop) = (start as usize, stop as usize);
+                if let Expr::Select(select) = &expr.expr
+                    && let Some(after) = self.text.get(start..).and_then(|rest| rest.find(&select.field))
+                {
+                    return start..start + after + select.field.len();
+                }
                 if let Expr::Call(call) = &expr.expr
                     && !is_operator(&call.func_name)
                     && let Some(start) = self.text.get(..start).and_then(|before| before.rfind(&call.func_name))
@@ -295,6 +441,27 @@ impl<'a> Check<'a> {
             end = self.text[end..].find(part).map_or(end, |found| end + found + part.len());
         }
         start..end
+    }
+}
+
+impl Around<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.loop_.iter_var == name || self.loop_.accu_var == name
+    }
+}
+
+/// What a node asks for, and of what: `.name`, `.?name` or `["name"]`.
+fn asked(expr: &IdedExpr) -> Option<(&IdedExpr, &str)> {
+    match &expr.expr {
+        Expr::Select(select) => Some((&select.operand, &select.field)),
+        Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+            (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, [operand, name]) => match &name.expr {
+                Expr::Literal(LiteralValue::String(name)) => Some((operand, name.inner())),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -73,8 +73,9 @@ impl Rules {
         if rules.is_empty() {
             return Ruling::NoneMatched { message: format!("no rule is for {kind}") };
         }
-        let with_raw = rules.iter().flat_map(|rule| rule.expressions()).any(|expression| expression.uses_raw);
-        let variables = Variables::of(input, with_raw, &self.env);
+        let wanted =
+            |path: &str| rules.iter().flat_map(|rule| rule.expressions()).any(|expression| expression.uses(path));
+        let variables = Variables::of(input, wanted, &self.env);
         let mut off = None;
         let mut note = |rule: &Rule, result: String| tried.push(Tried { rule: rule.name.clone(), result });
         let mut missed = vec![];
@@ -127,6 +128,13 @@ impl Rule {
 
     fn matched(&self, input: &Input<'_>, variables: &Variables) -> Result<Matched<'_>, String> {
         let price = whole("price", self.price.as_ref(), variables)?.flatten();
+        if let (None, Some(expression)) = (price, self.price.as_ref().filter(|_| self.trigger.needs_price())) {
+            let because = expression.unknown(variables);
+            return Err(format!(
+                "price: `{}` is null, and Cello needs a price with {}{because}",
+                expression.text, self.trigger
+            ));
+        }
         let currency = match text("currency", self.currency.as_ref(), variables)? {
             _ if price.is_none() => None,
             None => input.detail.currency().cloned(),
@@ -179,7 +187,7 @@ fn text(field: &str, expression: Option<&Expression>, variables: &Variables) -> 
 mod tests {
     use super::super::samples::{self, input};
     use super::*;
-    use crate::facts::{Detail, FACT_KINDS};
+    use crate::facts::{Detail, FACT_KINDS, Invoice};
 
     /// Rules with one rule on this fact.
     fn rules(on: &str, rest: &str) -> Rules {
@@ -280,7 +288,10 @@ mod tests {
             ),
             ("100 / (invoice.amount_paid - 5831)", "price: `100 / (invoice.amount_paid - 5831)`: division by zero"),
             ("int(customer.user_id)", "price: `int(customer.user_id)`: `int` cannot convert this value"),
-            ("raw.missing.key", "price: `raw.missing.key`: there is no `missing`"),
+            (
+                "raw.missing.key",
+                "price: `raw.missing.key`: there is no `missing`; test for it first, with `has(raw.missing)`",
+            ),
             ("raw.list[1]", "price: `raw.list[1]`: the list is shorter than that"),
             ("raw.text", "price: `raw.text` is no whole number but string"),
             ("raw.text + 1", "price: `raw.text + 1`: `+` cannot be used on string and int"),
@@ -320,6 +331,103 @@ mod tests {
     }
 
     #[test]
+    fn a_purchase_or_refund_without_a_price_is_no_event_but_a_rule_that_failed() {
+        let detail = samples::detail("payment-refunded");
+        let rule = "[[rule]]\nname='net'\non='payment-refunded'\ntrigger='charge-refunded'\nprice='refund.amount_net'";
+        let rules = Rules::load(rule, "rules.toml").unwrap();
+        let message = "price: `refund.amount_net` is null, and Cello needs a price with charge-refunded \
+                       (`refund.amount_net` is not known for this fact)";
+        let unseen = Input { refund_amount_net: None, ..input(&detail) };
+        assert_eq!(failure(rules.decide(&unseen).ruling), message);
+        let Ruling::Matched(matched) = rules.decide(&input(&detail)).ruling else { panic!() };
+        assert_eq!(matched.price, Some(840));
+    }
+
+    #[test]
+    fn a_key_of_metadata_that_is_not_there_fails_the_rule_with_a_way_out() {
+        let detail = samples::detail("invoice-paid");
+        let when = |when: &str| {
+            let rules = rules("invoice-paid", &format!("price = '1'\nwhen = \"{when}\""));
+            match rules.decide(&input(&detail)).ruling {
+                Ruling::Matched(_) => "true".to_owned(),
+                Ruling::NoneMatched { .. } => "false".to_owned(),
+                ruling => failure(ruling),
+            }
+        };
+        for (condition, answer) in [
+            ("customer.metadata.tier == 'pro'", "true"),
+            ("customer.metadata['tier'] != 'pro'", "false"),
+            ("has(customer.metadata.tier)", "true"),
+            ("has(customer.metadata.level)", "false"),
+            ("'tier' in customer.metadata", "true"),
+            ("'level' in customer.metadata", "false"),
+            ("has(customer.metadata.level) && customer.metadata.level == 'x'", "false"),
+            ("customer.metadata.?level.orValue('pro') == 'pro'", "true"),
+            ("customer.metadata[?'sub-level'].orValue('pro') == 'pro'", "true"),
+            ("customer.metadata.exists(key, key.startsWith('ti'))", "true"),
+            ("size(customer.metadata) == 1", "true"),
+        ] {
+            assert_eq!(when(condition), answer, "{condition}");
+        }
+        for (condition, message) in [
+            (
+                "customer.metadata.level == 'x'",
+                "there is no `level`; test for it first, with `has(customer.metadata.level)`",
+            ),
+            (
+                "customer.metadata['a-b'] == 'x'",
+                "there is no `a-b`; test for it first, with `'a-b' in customer.metadata`",
+            ),
+            ("customer.metadata[customer.email] == 'x'", "there is no such key"),
+        ] {
+            assert_eq!(when(condition), format!("when: `{condition}`: {message}"));
+        }
+    }
+
+    #[test]
+    fn the_lines_of_an_invoice_can_be_looked_through() {
+        let mut invoice = samples::invoice();
+        let (plain, addon) = (samples::line(4000, "prod_1"), samples::line(-900, "prod_addon"));
+        let bare = crate::facts::InvoiceLine { quantity: None, product_id: None, ..samples::line(100, "") };
+        invoice.lines = vec![plain, addon, bare];
+        let detail = Detail::InvoicePaid(Box::new(invoice));
+        for (price, expected) in [
+            ("invoice.lines.exists(line, line.product_id == 'prod_addon') ? 1 : 2", 1),
+            ("invoice.lines.all(line, line.product_id == 'prod_addon') ? 1 : 2", 2),
+            ("invoice.lines.filter(line, line.amount > 0).map(line, line.amount)[1]", 100),
+            ("invoice.lines.filter(l, has(l.product_id)).size()", 2),
+            ("invoice.lines.map(l, has(l.quantity) ? l.quantity : 7)[2]", 7),
+            ("invoice.lines.map(l, l.?quantity.orValue(8))[2]", 8),
+            ("invoice.lines.filter(l, l.amount > 0)[?0].?quantity.orValue(9)", 3),
+            ("invoice.lines.map(l, l['amount'])[0]", 4000),
+            ("invoice.lines[0].recurring && !invoice.lines[0].proration ? 5 : 6", 5),
+            ("invoice.lines.exists_one(l, l.amount < 0) ? 1 : 0", 1),
+            ("size(invoice.lines) + (invoice.lines_complete ? 10 : 0)", 13),
+        ] {
+            let rules = priced(price);
+            match rules.decide(&input(&detail)).ruling {
+                Ruling::Matched(matched) => assert_eq!(matched.price, Some(expected), "{price}"),
+                other => panic!("{price}: {other:?}"),
+            }
+        }
+        let price = "invoice.lines.filter(l, l.quantity > 3).size()";
+        let message = "`>` cannot be used on null and int (`l.quantity` may be null, `has(l.quantity)` tests for it)";
+        assert_eq!(failure(priced(price).decide(&input(&detail)).ruling), format!("price: `{price}`: {message}"));
+        let price = "invoice.lines[9].amount";
+        let message = "the list is shorter than that";
+        assert_eq!(failure(priced(price).decide(&input(&detail)).ruling), format!("price: `{price}`: {message}"));
+    }
+
+    #[test]
+    fn a_very_long_invoice_is_not_looped_over_twice() {
+        let invoice = Invoice { lines: vec![samples::line(1, "prod_1"); 5000], ..samples::invoice() };
+        let detail = Detail::InvoicePaid(Box::new(invoice));
+        let price = "invoice.lines.filter(a, invoice.lines.exists(b, b.amount > a.amount)).size()";
+        let message = failure(priced(price).decide(&input(&detail)).ruling);
+        assert_eq!(message, format!("price: `{price}`: the provider's object is too long to loop over"));
+    }
+
+    #[test]
     fn a_value_that_is_not_known_can_be_tested_for() {
         let mut without = samples::invoice();
         without.seats = None;
@@ -350,9 +458,9 @@ mod tests {
             ("raw.lines.data.filter(l, !has(l.fee)).map(l, l.amount)[0]", Some(5)),
             ("has(raw.nothing) ? 1 : 2", Some(2)),
             ("raw.?nothing.?deep.orValue(3)", Some(3)),
-            ("raw.?nothing", None),
+            ("raw.?nothing.orValue(0)", Some(0)),
             ("raw.?lines.data[0].amount", Some(7)),
-            ("raw.gone", None),
+            ("raw.gone == null ? 4 : 5", Some(4)),
         ] {
             let rules = priced(price);
             match rules.decide(&input).ruling {

@@ -8,14 +8,14 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use cel::common::ast::IdedExpr;
+use cel::common::ast::{Expr, IdedExpr};
 use cel::objects::OptionalValue;
 use cel::{Context, Env, ExecutionError, Value};
 
-use super::ast::{depth, null_is_absent};
+use super::ast::{children, depth, null_is_absent, path};
 use super::check;
 use super::input::Variables;
-use super::schema::Field;
+use super::schema::{Field, Kind};
 use super::types::Type;
 
 /// Bytes. A longer condition is better written as two rules.
@@ -49,7 +49,8 @@ pub(super) struct Expression {
     ast: IdedExpr,
     /// The names it uses.
     fields: Vec<&'static Field>,
-    pub uses_raw: bool,
+    /// Members of items of a list that may be null, as they are written.
+    nullable_members: Vec<String>,
     /// The deepest nesting of loops.
     loops: u32,
 }
@@ -88,12 +89,12 @@ impl Expression {
             Err(_) => return Err(vec![Problem::new(all, "the expression cannot be read", None)]),
         };
         let mut ast = program.expression().clone();
-        null_is_absent(&mut ast);
+        null_is_absent(&mut ast, &mut vec![]);
         if depth(&ast) > MAX_DEPTH {
             return Err(vec![Problem::new(all, "the expression is nested too deeply", Some(SPLIT.into()))]);
         }
-        let found = check::check(&program, text, purpose, on, env);
-        let mut problems = found.problems;
+        let mut found = check::check(&program, text, purpose, on, env);
+        let mut problems = std::mem::take(&mut found.problems);
         if found.loops > MAX_LOOPS {
             let message = format!("loops are nested {} deep, {MAX_LOOPS} is the limit", found.loops);
             problems.push(Problem::new(all, message, None));
@@ -101,27 +102,47 @@ impl Expression {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { text: text.to_owned(), ast, fields: found.fields, uses_raw: found.uses_raw, loops: found.loops })
+        let check::Found { fields, nullable_members, loops, .. } = found;
+        Ok(Self { text: text.to_owned(), ast, fields, nullable_members, loops })
     }
 
     /// The value for one fact, or why there is none.
     pub fn value(&self, variables: &Variables) -> Result<Value, String> {
-        if self.uses_raw && self.loops > 0 && variables.longest.saturating_pow(self.loops) > MAX_ROUNDS {
+        let long = |field: &&Field| matches!(field.kind, Kind::Json | Kind::List | Kind::Texts);
+        if self.loops > 0
+            && self.fields.iter().any(|field| long(&field))
+            && variables.longest.saturating_pow(self.loops) > MAX_ROUNDS
+        {
             return Err(format!("`{}`: the provider's object is too long to loop over", self.text));
         }
-        evaluate(&self.ast, &variables.context).map(unwrapped).map_err(|Failure { message, .. }| {
-            let is_null = |path: &&str| variables.get(path) == Some(&Value::Null);
-            let nulls: Vec<_> = self.fields.iter().map(|field| field.path).filter(is_null).collect();
-            let because = match nulls.as_slice() {
-                [] => String::new(),
-                nulls => format!(" ({} not known for this fact)", join(nulls)),
+        evaluate(&self.ast, &variables.context).map(unwrapped).map_err(|failure| {
+            let message = match &failure.missing {
+                Some(key) => self.missing(key),
+                None => failure.message,
             };
+            let mut because = self.unknown(variables);
+            if because.is_empty() && message.contains("null") {
+                because = self.may_be_null();
+            }
             format!("`{}`: {message}{because}", self.text)
         })
     }
-}
 
-impl Expression {
+    /// Whether it uses this name.
+    pub fn uses(&self, path: &str) -> bool {
+        self.fields.iter().any(|field| field.path == path)
+    }
+
+    /// The names it uses that have no value for this fact, in brackets; empty where there are none.
+    pub fn unknown(&self, variables: &Variables) -> String {
+        let is_null = |path: &&str| variables.get(path) == Some(&Value::Null);
+        let nulls: Vec<_> = self.fields.iter().map(|field| field.path).filter(is_null).collect();
+        match nulls.as_slice() {
+            [] => String::new(),
+            nulls => format!(" ({} not known for this fact)", join(nulls)),
+        }
+    }
+
     /// The names it uses with what they are for this fact, such as `invoice.amount_paid = 0`. Nothing of what may be
     /// about a person is shown, nor lists and maps.
     pub fn names(&self, variables: &Variables) -> String {
@@ -137,6 +158,38 @@ impl Expression {
         });
         shown.collect::<Vec<_>>().join(", ")
     }
+
+    fn may_be_null(&self) -> String {
+        match self.nullable_members.as_slice() {
+            [] => String::new(),
+            [member, ..] => format!(" (`{member}` may be null, `has({member})` tests for it)"),
+        }
+    }
+
+    /// A key that does not stand in the expression is a value, and may be somebody's name.
+    fn missing(&self, key: &str) -> String {
+        if !self.text.contains(key) {
+            return "there is no such key".to_owned();
+        }
+        match spelled(&self.ast, key) {
+            Some((_, Some(name))) => format!("there is no `{key}`; test for it first, with `has({name})`"),
+            Some((map, None)) => format!("there is no `{key}`; test for it first, with `'{key}' in {map}`"),
+            None => format!("there is no `{key}`"),
+        }
+    }
+}
+
+/// Where an expression asks for `key`: of what, and the whole name where `has` can test for it.
+fn spelled(expr: &IdedExpr, key: &str) -> Option<(String, Option<String>)> {
+    if let Some(path) = path(expr)
+        && let [group @ .., last] = path.as_slice()
+        && *last == key
+        && !group.is_empty()
+    {
+        let has = matches!(expr.expr, Expr::Select(_)).then(|| path.join("."));
+        return Some((group.join("."), has));
+    }
+    children(expr).into_iter().find_map(|child| spelled(child, key))
 }
 
 fn join(names: &[&str]) -> String {
@@ -149,6 +202,8 @@ pub(super) struct Failure {
     pub message: String,
     /// With other values of the same types there might be one.
     pub depends_on_values: bool,
+    /// A key that is not there.
+    pub missing: Option<String>,
 }
 
 /// One node and all below it.
@@ -165,11 +220,12 @@ pub(super) fn evaluate(expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Val
                 E::FunctionError { function, .. } => function != "matches",
                 _ => false,
             };
-            Err(Failure { message: describe(&error), depends_on_values })
+            let missing = if let E::NoSuchKey(key) = &error { Some(key.to_string()) } else { None };
+            Err(Failure { message: describe(&error), depends_on_values, missing })
         }
         Err(_) => {
             let message = "the expression engine failed".to_owned();
-            Err(Failure { message, depends_on_values: true })
+            Err(Failure { message, depends_on_values: true, missing: None })
         }
     }
 }
@@ -241,12 +297,35 @@ fn syntax_problem(text: &str, error: &cel::ParseError) -> Problem {
     let at = text[line_start..].char_indices().nth(before).map_or(text.len(), |(at, _)| line_start + at);
     let message = error.msg.split(" expecting ").next().unwrap_or_default().trim();
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-    let message = if message.contains("<EOF>") {
-        "it ends too early"
-    } else if message.is_empty() {
-        "it cannot be read"
-    } else {
-        message
+    if message.contains("has() macro") {
+        let help = "write `has(a.b)`; for a key that is no plain word, `'a-b' in customer.metadata`".to_owned();
+        return Problem::new(at..at + 1, "`has` needs a name with a dot in it", Some(help));
+    }
+    // The parser's grammar talks of tokens; what stands in quotes is what it stumbled over.
+    let token = message.split_once('\'').and_then(|(_, rest)| rest.strip_suffix('\'')).map(str::trim);
+    let (message, help) = match token {
+        Some(token) if token.contains("<EOF>") => ("it ends too early".to_owned(), None),
+        Some(token) if !token.is_empty() => (format!("`{token}` is not expected here"), written_instead(token)),
+        _ if message.is_empty() => ("it cannot be read".to_owned(), None),
+        _ => (message.to_owned(), None),
     };
-    Problem::new(at..at + 1, format!("the expression is not valid CEL: {message}"), None)
+    let width = token.map_or(1, str::len).max(1);
+    Problem::new(at..at + width, format!("the expression is not valid CEL: {message}"), help.map(str::to_owned))
+}
+
+/// What people write who know another language.
+fn written_instead(token: &str) -> Option<&'static str> {
+    match token {
+        "=" => Some("compare with `==`"),
+        "and" | "AND" | "&" => Some("write `&&`"),
+        "or" | "OR" | "|" => Some("write `||`"),
+        "not" | "NOT" => Some("write `!`"),
+        "<>" | "!" => Some("write `!=`"),
+        "," => Some("numbers have no separators, and amounts are whole: 10.00 is 1000"),
+        _ if token.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => {
+            Some("write straight quotes: 'text'")
+        }
+        _ if token.starts_with(['\'', '"']) => Some("a text ends with the quote it begins with"),
+        _ => None,
+    }
 }

@@ -3,11 +3,11 @@
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-use super::ast::path;
+use super::ast::{Shape, path};
 use super::check::Check;
 use super::expression::{Purpose, symbol};
 use super::report::instead;
-use super::schema::{self, Field};
+use super::schema::{self, Field, Kind};
 use super::types::Type;
 use crate::interval::Interval;
 use crate::money::Currency;
@@ -56,11 +56,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    pub(super) fn condition(&mut self, arg: &'a IdedExpr, function: &str) -> bool {
+    pub(super) fn condition(&mut self, arg: &'a IdedExpr, written: &str) -> bool {
         match self.type_of(arg) {
             None | Some(Type::Bool) => true,
             Some(type_) => {
-                let message = format!("`{}` needs a condition, and this is {type_}", symbol(function));
+                let message = format!("`{written}` needs a condition, and this is {type_}");
                 self.fault(self.place(arg), message, Some("compare it, as in `… > 0` or `… != null`".into())).sound
             }
         }
@@ -75,6 +75,13 @@ impl<'a> Check<'a> {
     ) -> bool {
         for (name, other) in [(left, right), (right, left)] {
             let words = self.field(name).and_then(|field| Some((field, (field.words?)())));
+            if let (Some(form), Expr::Literal(LiteralValue::String(word))) =
+                (self.field(name).and_then(|field| Some((field, field.form?))), &other.expr)
+                && !form.1.fits(word.inner())
+            {
+                let message = format!("`{}` is never \"{}\"", form.0.path, word.inner());
+                return self.fault(self.place(other), message, Some(form.1.help().into())).sound;
+            }
             if let (Some((field, words)), Expr::Literal(LiteralValue::String(word))) = (words, &other.expr)
                 && !words.contains(&word.inner())
             {
@@ -92,6 +99,24 @@ impl<'a> Check<'a> {
         let optional = left == Type::Optional || right == Type::Optional;
         let help = optional.then(|| "say what counts where there is none, as in `raw.?key.orValue(0)`".to_owned());
         self.fault(self.place(expr), message, help).sound
+    }
+
+    /// Whether `item in list` can ever be true, as far as types tell.
+    pub(super) fn can_contain(&mut self, item: &'a IdedExpr, list: &'a IdedExpr) -> bool {
+        let (Some(item_type), Some(list_type)) = (self.type_of(item), self.type_of(list)) else { return true };
+        let at = self.place(item);
+        if let Shape::List(members) = self.shape_of(list)
+            && item_type != Type::Map
+        {
+            let near = members.iter().map(Field::member).find(|member| *member == "product_id").unwrap_or("amount");
+            let help = format!("look through them: `exists(line, line.{near} == …)`");
+            return self.fault(at, format!("no line is ever equal to {item_type}"), Some(help)).sound;
+        }
+        let is_texts = self.field(list).is_some_and(|field| field.kind == Kind::Texts);
+        if is_texts && list_type == Type::Map && !matches!(item_type, Type::Text | Type::Null) {
+            return self.fault(at, format!("its keys are string, and this is {item_type}"), None).sound;
+        }
+        true
     }
 
     fn field(&self, expr: &IdedExpr) -> Option<&'static Field> {

@@ -9,7 +9,8 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
 use jiff::Timestamp;
 
-use crate::facts::{Billing, Detail, Mode, Phase, Plan, Scope};
+use super::schema;
+use crate::facts::{Billing, Detail, InvoiceLine, Metadata, Mode, Phase, Plan, Scope};
 use crate::interval::Interval;
 
 /// One fact to decide. [`Input::new`] fills it from the fact; what a look-up knows better is put over it.
@@ -30,6 +31,8 @@ pub struct Input<'a> {
     pub seats: Option<i64>,
     /// This refund alone, in minor units, positive.
     pub refund_amount: Option<i64>,
+    /// The same without tax; `None` where the purchase was never seen.
+    pub refund_amount_net: Option<i64>,
     pub refund_invoice: Option<&'a str>,
     /// The provider's object as it came. Only converted where a rule uses it.
     pub raw: Option<&'a serde_json::Value>,
@@ -44,6 +47,8 @@ pub struct CustomerView<'a> {
     pub user_id: &'a str,
     pub organization_id: Option<&'a str>,
     pub email: Option<&'a str>,
+    pub country: Option<&'a str>,
+    pub metadata: &'a Metadata,
 }
 
 impl<'a> Input<'a> {
@@ -60,6 +65,7 @@ impl<'a> Input<'a> {
             plan: None,
             seats: None,
             refund_amount: None,
+            refund_amount_net: None,
             refund_invoice: None,
             raw: None,
         };
@@ -89,8 +95,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A value for every name the fact has, save `raw`.
-    fn values(&self) -> Vec<(&'static str, Value)> {
+    /// A value for every name the fact has, save `raw`; lists and maps only where they are `wanted`.
+    fn values(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&'static str, Value)> {
         let mut values = vec![
             ("provider", self.scope.provider.as_str().into()),
             ("fact.kind", self.detail.kind().into()),
@@ -103,7 +109,12 @@ impl<'a> Input<'a> {
             ("customer.user_id", self.customer.user_id.into()),
             ("customer.organization_id", self.customer.organization_id.into()),
             ("customer.email", self.customer.email.into()),
+            ("customer.country", self.customer.country.into()),
         ];
+        if wanted("customer.metadata") {
+            let texts = self.customer.metadata.iter().map(|(key, text)| (key.as_str(), text.as_str().into()));
+            values.push(("customer.metadata", schema::map(texts)));
+        }
         let interval: Value = self.interval.map(Interval::as_str).into();
         let price_id: Value = self.plan.and_then(|plan| plan.price_id.as_deref()).into();
         let product_id: Value = self.plan.and_then(|plan| plan.product_id.as_deref()).into();
@@ -121,24 +132,33 @@ impl<'a> Input<'a> {
                 ("subscription.product_id", product_id),
                 ("subscription.seats", self.seats.into()),
             ]),
-            Detail::InvoicePaid(invoice) => values.extend([
-                ("invoice.id", invoice.id.as_str().into()),
-                ("invoice.subscription", invoice.subscription.as_deref().into()),
-                ("invoice.currency", invoice.currency.as_ref().map(|currency| currency.as_str()).into()),
-                ("invoice.amount_paid", invoice.amount_paid.into()),
-                ("invoice.amount_paid_net", invoice.amount_paid_net.into()),
-                ("invoice.total", invoice.total.into()),
-                ("invoice.tax", invoice.tax.into()),
-                ("invoice.recurring", (invoice.billing != Billing::OneTime).into()),
-                ("invoice.interval", interval),
-                ("invoice.price_id", price_id),
-                ("invoice.product_id", product_id),
-                ("invoice.seats", self.seats.into()),
-                ("invoice.billing_reason", invoice.billing_reason.as_str().into()),
-            ]),
+            Detail::InvoicePaid(invoice) => {
+                if wanted("invoice.lines") {
+                    let lines: Vec<Value> = invoice.lines.iter().map(line).collect();
+                    values.push(("invoice.lines", lines.into()));
+                }
+                values.extend([
+                    ("invoice.id", invoice.id.as_str().into()),
+                    ("invoice.subscription", invoice.subscription.as_deref().into()),
+                    ("invoice.currency", invoice.currency.as_ref().map(|currency| currency.as_str()).into()),
+                    ("invoice.amount_paid", invoice.amount_paid.into()),
+                    ("invoice.amount_paid_net", invoice.amount_paid_net.into()),
+                    ("invoice.total", invoice.total.into()),
+                    ("invoice.tax", invoice.tax.into()),
+                    ("invoice.recurring", (invoice.billing != Billing::OneTime).into()),
+                    ("invoice.interval", interval),
+                    ("invoice.price_id", price_id),
+                    ("invoice.product_id", product_id),
+                    ("invoice.seats", self.seats.into()),
+                    ("invoice.billing_reason", invoice.billing_reason.as_str().into()),
+                    ("invoice.country", invoice.country.as_deref().into()),
+                    ("invoice.lines_complete", invoice.lines_complete.into()),
+                ]);
+            }
             Detail::PaymentRefunded(refund) => values.extend([
                 ("refund.id", refund.id.as_str().into()),
                 ("refund.amount", self.refund_amount.into()),
+                ("refund.amount_net", self.refund_amount_net.into()),
                 ("refund.currency", refund.currency.as_ref().map(|currency| currency.as_str()).into()),
                 ("refund.invoice", self.refund_invoice.into()),
                 ("refund.subscription", refund.subscription.as_deref().into()),
@@ -146,6 +166,18 @@ impl<'a> Input<'a> {
         }
         values
     }
+}
+
+fn line(line: &InvoiceLine) -> Value {
+    schema::map([
+        ("amount", line.amount.into()),
+        ("quantity", line.quantity.into()),
+        ("price_id", line.price_id.as_deref().into()),
+        ("product_id", line.product_id.as_deref().into()),
+        ("recurring", line.recurring.into()),
+        ("proration", line.proration.into()),
+        ("description", line.description.as_deref().into()),
+    ])
 }
 
 fn word(plan: &Plan) -> Option<Interval> {
@@ -167,15 +199,17 @@ pub(super) struct Variables {
     pub context: Context<'static, 'static>,
     /// The same by name, save `raw`: to explain a decision by.
     values: Vec<(&'static str, Value)>,
-    /// Entries of the longest list or object below `raw`: what a loop may have to go through.
+    /// Entries of the longest list or map that a provider filled: what a loop may have to go through.
     pub longest: usize,
 }
 
 impl Variables {
-    /// `with_raw` says whether any rule looks at the raw object, which is the only costly part.
-    pub fn of(input: &Input<'_>, with_raw: bool, env: &Arc<Env>) -> Self {
-        let mut variables = Self::bind(input.values(), env);
-        if let Some(raw) = input.raw.filter(|_| with_raw) {
+    /// `wanted` says whether any rule looks at the raw object, a list or a map, which are the costly parts.
+    pub fn of(input: &Input<'_>, wanted: impl Fn(&str) -> bool, env: &Arc<Env>) -> Self {
+        let mut variables = Self::bind(input.values(&wanted), env);
+        let lines = if let Detail::InvoicePaid(invoice) = input.detail { invoice.lines.len() } else { 0 };
+        variables.longest = lines.max(input.customer.metadata.len());
+        if let Some(raw) = input.raw.filter(|_| wanted("raw")) {
             let value = from_json(raw, 0, &mut variables.longest);
             variables.context.add_variable_from_value("raw", value);
         }
@@ -244,7 +278,7 @@ mod tests {
     fn a_fact_has_exactly_the_names_and_types_that_the_schema_lists_for_it() {
         for kind in FACT_KINDS {
             let detail = samples::detail(kind);
-            let values = samples::input(&detail).values();
+            let values = samples::input(&detail).values(|_| true);
             let types = |values: Vec<(&'static str, Value)>| {
                 let mut types: Vec<_> =
                     values.into_iter().map(|(path, value)| format!("{path} {}", value.type_of())).collect();
@@ -256,14 +290,33 @@ mod tests {
     }
 
     #[test]
+    fn a_line_has_exactly_the_members_and_types_that_the_schema_lists() {
+        let members = |value: Value| {
+            let Value::Map(map) = value else { panic!() };
+            let mut members: Vec<_> = map.map.iter().map(|(key, value)| format!("{key} {}", value.type_of())).collect();
+            members.sort();
+            members
+        };
+        let lines = fields().iter().find(|field| field.path == "invoice.lines").unwrap();
+        assert_eq!(members(line(&samples::line(1, "prod_1"))), members(schema::sample_item(lines.members)));
+        let bare =
+            InvoiceLine { quantity: None, price_id: None, product_id: None, description: None, ..samples::line(1, "") };
+        let Value::Map(bare) = line(&bare) else { panic!() };
+        for member in lines.members {
+            assert_eq!(bare.map[&Key::from(member.member())] == Value::Null, member.nullable, "{}", member.path);
+        }
+    }
+
+    #[test]
     fn only_names_that_may_be_null_are() {
         let mut invoice = samples::invoice();
         (invoice.subscription, invoice.currency, invoice.seats, invoice.plan) = (None, None, None, Plan::default());
         let mut subscription = samples::subscription();
         (subscription.amount, subscription.currency, subscription.seats) = (None, None, None);
         subscription.plan = Plan::default();
+        invoice.country = None;
         for detail in [Detail::InvoicePaid(Box::new(invoice)), Detail::SubscriptionStarted(subscription)] {
-            for (path, value) in samples::input(&detail).values() {
+            for (path, value) in samples::input(&detail).values(|_| true) {
                 let field = fields().iter().find(|field| field.path == path).unwrap();
                 assert!(value != Value::Null || field.nullable, "{path}");
             }

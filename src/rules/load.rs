@@ -162,7 +162,7 @@ impl Loader<'_> {
             sound = false;
         }
         let has_price = table.keys().any(|key| key.get_ref() == "price");
-        if let Some(word @ (Trigger::InvoicePaid | Trigger::ChargeRefunded)) = trigger
+        if let Some(word) = trigger.filter(|trigger| trigger.needs_price())
             && !has_price
         {
             let at = texts.get("trigger").map_or(here, |text| text.span.clone());

@@ -74,7 +74,7 @@ impl Rules {
 
     /// Whether any rule looks at the provider's raw object, so that it has to be parsed.
     pub fn use_raw(&self) -> bool {
-        self.rules.iter().flat_map(|rule| rule.expressions()).any(|expression| expression.uses_raw)
+        self.rules.iter().flat_map(|rule| rule.expressions()).any(|expression| expression.uses("raw"))
     }
 
     /// The text the rules were loaded from.

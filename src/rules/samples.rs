@@ -1,7 +1,9 @@
 //! One complete fact of each kind, for the tests of this folder.
 
 use super::input::{CustomerView, Input};
-use crate::facts::{Billing, Change, Detail, Invoice, Mode, Phase, Plan, Refund, Scope, Subscription};
+use crate::facts::{
+    Billing, Change, Detail, Invoice, InvoiceLine, Metadata, Mode, Phase, Plan, Refund, Scope, Subscription,
+};
 use crate::interval::Period;
 use crate::money::Currency;
 
@@ -28,15 +30,21 @@ pub fn detail(kind: &str) -> Detail {
 }
 
 pub fn input(detail: &Detail) -> Input<'_> {
+    static METADATA: std::sync::LazyLock<Metadata> =
+        std::sync::LazyLock::new(|| [("tier".to_owned(), "pro".to_owned())].into());
     let customer = CustomerView {
         id: Some("cus_1"),
         ucc: "AbC123dEf45",
         user_id: "u_1001",
         organization_id: Some("org_7"),
         email: Some("buyer@example.com"),
+        country: Some("DE"),
+        metadata: &METADATA,
     };
     let at = "2026-05-01T09:30:00Z".parse().unwrap();
-    Input { mode: Some(Mode::Live), event_type: "some.type", ..Input::new(scope(), detail, at, customer) }
+    let refund_amount_net = matches!(detail, Detail::PaymentRefunded(_)).then_some(840);
+    let input = Input::new(scope(), detail, at, customer);
+    Input { mode: Some(Mode::Live), event_type: "some.type", refund_amount_net, ..input }
 }
 
 pub fn invoice() -> Invoice {
@@ -51,9 +59,24 @@ pub fn invoice() -> Invoice {
         billing: Billing::Recurring,
         plan: plan(),
         seats: Some(3),
+        lines: vec![line(4000, "prod_1"), line(900, "prod_addon")],
+        lines_complete: true,
+        country: Some("DE".into()),
         email: None,
         price_ids: vec![],
         billing_reason: "subscription_cycle".into(),
+    }
+}
+
+pub fn line(amount: i64, product: &str) -> InvoiceLine {
+    InvoiceLine {
+        amount,
+        quantity: Some(3),
+        price_id: Some("price_1".into()),
+        product_id: Some(product.into()),
+        recurring: true,
+        proration: false,
+        description: Some("3 × Pro".into()),
     }
 }
 

@@ -245,7 +245,7 @@ fn a_syntax_error_is_shown_at_its_place() {
     assert_text(
         &refused_when("invoice.amount_paid > 0)"),
         r#"
-rules.toml:6:32: the expression is not valid CEL: extraneous input ')'
+rules.toml:6:32: the expression is not valid CEL: `)` is not expected here
    |
  6 | when = "invoice.amount_paid > 0)"
    |                                ^
@@ -462,4 +462,114 @@ fn no_expression_however_odd_panics_or_overflows_a_worker_threads_stack() {
         }
     }
     assert!(decided > 20, "{decided}");
+}
+
+#[test]
+fn a_member_that_a_line_has_not_is_shown_with_the_nearest_one() {
+    assert_text(
+        &refused_when("invoice.lines.exists(line, line.prodct_id == 'prod_addon')"),
+        r#"
+rules.toml:6:36: there is no `line.prodct_id`
+   |
+ 6 | when = "invoice.lines.exists(line, line.prodct_id == 'prod_addon')"
+   |                                    ^^^^^^^^^^^^^^
+   = did you mean `product_id`?
+"#,
+    );
+    assert_text(
+        &refused_when("invoice.lines.filter(l, l.recurring)[0].produkt == 'x'"),
+        r#"
+rules.toml:6:48: there is no `produkt`
+   |
+ 6 | when = "invoice.lines.filter(l, l.recurring)[0].produkt == 'x'"
+   |                                                ^^^^^^^^
+   = did you mean `product_id`?
+"#,
+    );
+    for spelled in [
+        "invoice.lines.all(line, has(line.prodct_id))",
+        "invoice.lines.all(line, line['prodct_id'] == 'x')",
+        "invoice.lines.exists(line, line.?prodct_id.orValue('') == '')",
+        "invoice.lines.map(l, invoice.lines.filter(line, line.prodct_id == l.product_id)).size() > 1",
+    ] {
+        let text = refused_when(spelled);
+        assert!(text.contains("there is no `line.prodct_id`\n"), "{text}");
+    }
+}
+
+/// What a person sees for each mistake: the message and, where there is one, the way out.
+#[test]
+fn mistakes_that_people_make_are_told_with_the_way_out() {
+    for (when, message, help) in [
+        // lists
+        (
+            "invoice.lines.product_id == 'x'",
+            "`invoice.lines` is a list and has no `product_id` itself",
+            "look through it",
+        ),
+        (
+            "invoice.lines.size > 3",
+            "`invoice.lines` is a list and has no `size` itself",
+            "write `invoice.lines.size()`",
+        ),
+        ("invoice.lines.filter(l, l.recurring).amount > 5", "this is a list and has no `amount` itself", "[0]"),
+        ("'prod_1' in invoice.lines", "no line is ever equal to string", "exists(line, line.product_id == …)"),
+        ("invoice.lines.exists(line, line.amount)", "`exists` needs a condition, and this is int", "compare it"),
+        ("invoice.lines.all(line, line.amount)", "`all` needs a condition, and this is int", "compare it"),
+        ("invoice.lines.filter(l, l.amount).size() > 1", "`filter` needs a condition, and this is int", "compare it"),
+        ("invoice.lines.exists(line, line.amount > '5')", "`>` cannot be used on int and string", ""),
+        ("invoice.lines.exists(line, line.amount == '5')", "`==` compares int with string", ""),
+        ("invoice.lines.map(l, l.product_id).exists(p, p > 5)", "`>` cannot be used on string and int", ""),
+        ("invoice.lines.all(line, line.recurring.x)", "`line.recurring` is a plain value", ""),
+        ("invoice.lines.exists(line.amount > 5)", "`exists` is used in a wrong way", "list.exists(x, …)"),
+        ("invoice.lines.exist(line, line.amount > 5)", "there is no function `exist`", "did you mean `exists`?"),
+        ("invoice.lines.sum(line, line.amount) > 5", "there is no function `sum`", "use one of: size"),
+        // metadata
+        ("customer.metadata.tier > 5", "`>` cannot be used on string and int", ""),
+        ("customer.metadata.tier == 5", "`==` compares string with int", ""),
+        ("customer.metadata.tier.sub == 'x'", "`customer.metadata.tier` is a plain value", ""),
+        ("customer.metdata.tier == 'x'", "there is no `customer.metdata`", "did you mean `customer.metadata`?"),
+        ("customer.metadata == 'pro'", "`==` compares map with string", ""),
+        ("has(customer.metadata['a-b'])", "`has` needs a name with a dot in it", "`'a-b' in customer.metadata`"),
+        ("5 in customer.metadata", "its keys are string, and this is int", ""),
+        ("int(customer.metadata.seats) > 'x'", "`>` cannot be used on int and string", ""),
+        // codes
+        ("customer.country == 'Germany'", "`customer.country` is never \"Germany\"", "such as 'DE'"),
+        ("invoice.country in ['DE', 'at']", "`invoice.country` is never \"at\"", "such as 'DE'"),
+        ("invoice.currency == 'eur'", "`invoice.currency` is never \"eur\"", "such as 'EUR'"),
+        ("invoice.currency == EUR", "there is no `EUR`", "in quotes, 'EUR'"),
+        // other languages
+        ("invoice.currency = 'EUR'", "`=` is not expected here", "compare with `==`"),
+        ("invoice.recurring and invoice.tax > 5", "`and` is not expected here", "write `&&`"),
+        ("invoice.currency == “EUR”", "`“` is not expected here", "write straight quotes"),
+        ("invoice.amount_paid > 10,00", "`,` is not expected here", "10.00 is 1000"),
+        ("invoice.id == 'in_1", "`'in_1` is not expected here", "ends with the quote"),
+        ("refund.amount_net > 0", "`refund` exists only for payment-refunded", ""),
+    ] {
+        let text = refused_when(when);
+        assert!(text.contains(message) && text.contains(help), "{when}\n{text}");
+        assert!(text.contains('^'), "{text}");
+        assert_eq!(text.matches("rules.toml:").count(), 1, "one mistake is told once\n{text}");
+    }
+}
+
+#[test]
+fn what_is_right_with_lists_and_maps_loads() {
+    for when in [
+        "invoice.lines.exists(line, line.product_id in ['prod_1', 'prod_2'])",
+        "invoice.lines.exists(line, line.product_id == null || line.quantity == null)",
+        "invoice.lines.exists(a, invoice.lines.exists(b, a.amount > b.amount))",
+        "invoice.lines.exists(line, raw.lines.data.exists(other, other.amount == line.amount))",
+        "invoice.lines.filter(l, l.amount > 99999).exists(l, l.proration)",
+        "invoice.lines.exists(l, customer.metadata.exists(key, key == l.product_id))",
+        "customer.metadata['plan-tier'] == 'pro'",
+        "int(customer.metadata.seats) > 5",
+        "customer.country == null || customer.country == ''",
+        "customer.metadata[invoice.id] == 'x'",
+    ] {
+        let rule = format!("[[rule]]\nname='p'\non='invoice-paid'\ntrigger='invoice-paid'\nprice='1'\nwhen=\"{when}\"");
+        if let Err(error) = Rules::load(&rule, "rules.toml") {
+            panic!("{error}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::facts::{KnownCustomer, KnownSubscription, Plan, Scope};
+use crate::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
 
 pub use history::*;
 pub use records::*;
@@ -115,6 +115,10 @@ pub trait Ledger {
 
     fn invoice_of_payment(&mut self, scope: &Scope, payment: &str) -> Result<Option<String>, StoreError>;
     fn put_payment(&mut self, scope: &Scope, payment: &str, invoice: &str) -> Result<(), StoreError>;
+
+    /// A purchase that was reported, by its invoice.
+    fn purchase(&mut self, scope: &Scope, invoice: &str) -> Result<Option<KnownPurchase>, StoreError>;
+    fn put_purchase(&mut self, scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> Result<(), StoreError>;
 
     /// What is known to be refunded of a charge: stretches `(from, to]` of its running total.
     fn refunded(&mut self, scope: &Scope, charge: &str) -> Result<Vec<(i64, i64)>, StoreError>;

@@ -1,6 +1,6 @@
 //! What deciding writes and finds again.
 
-use cello_relay::facts::{KnownCustomer, KnownSubscription, Phase, Plan, Scope, Subscription};
+use cello_relay::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Phase, Plan, Scope, Subscription};
 use cello_relay::interval::{Period, Unit};
 use cello_relay::money::Currency;
 use cello_relay::store::{DecisionRecord, DecisionState, Reported, StoreError, WebhookState};
@@ -73,6 +73,8 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
         completed_at: Some(at(7)),
         email: Some("a@example.com".into()),
         name: Some("A".into()),
+        metadata: [("tier".into(), "pro \" ü".into()), ("seats".into(), String::new())].into(),
+        country: Some("DE".into()),
         created_at: Some(at(1)),
         version: 9,
         deleted: true,
@@ -105,6 +107,8 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
         ledger.put_price(&scope(), &monthly())?;
         ledger.put_price(&scope(), &Plan::default())?;
         ledger.put_payment(&scope(), "pi_1", "in_1")?;
+        ledger.put_purchase(&scope(), "in_1", &KnownPurchase { refunded: 0, refunded_net: 0, ..PURCHASE })?;
+        ledger.put_purchase(&scope(), "in_1", &PURCHASE)?;
         ledger.put_refunded(&scope(), "ch_1", 500, 700)?;
         ledger.put_refunded(&scope(), "ch_1", 0, 500)?;
         ledger.put_refunded(&scope(), "ch_1", 0, 500)
@@ -121,12 +125,16 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
         assert_eq!(ledger.price(&scope(), "price_2")?, None);
         assert_eq!(ledger.invoice_of_payment(&scope(), "pi_1")?.as_deref(), Some("in_1"));
         assert_eq!(ledger.invoice_of_payment(&scope(), "pi_2")?, None);
+        assert_eq!(ledger.purchase(&scope(), "in_1")?, Some(PURCHASE));
+        assert_eq!(ledger.purchase(&scope(), "in_2")?, None);
         assert_eq!(ledger.refunded(&scope(), "ch_1")?, [(0, 500), (500, 700)]);
         Ok(())
     })
     .await
     .unwrap();
 }
+
+const PURCHASE: KnownPurchase = KnownPurchase { paid: 1190, net: 1000, refunded: 119, refunded_net: 100 };
 
 fn monthly() -> Plan {
     Plan {
@@ -144,6 +152,8 @@ async fn the_directory_keeps_accounts_apart(store: AnyStore) {
         ledger.put_payment(&other, "pi_1", "in_1")?;
         assert_eq!(ledger.customer(&scope(), "cus_1")?, None);
         assert_eq!(ledger.invoice_of_payment(&scope(), "pi_1")?, None);
+        ledger.put_purchase(&other, "in_1", &PURCHASE)?;
+        assert_eq!(ledger.purchase(&scope(), "in_1")?, None);
         Ok(())
     })
     .await

@@ -220,5 +220,6 @@ async fn a_file_of_the_first_version_is_taken_over_with_its_queue() {
         assert_eq!(ledger.customer(&scope, "cus_1")?.unwrap().ucc.as_deref(), Some("AbC123dEf45"));
         Ok(())
     })
-    .await;
+    .await
+    .unwrap();
 }

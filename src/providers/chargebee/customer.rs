@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::Event;
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Customer, Detail, Fact, Learned, Reading, ReferralData};
+use crate::facts::{Customer, Detail, Fact, Learned, Metadata, Reading, ReferralData};
 use crate::providers::ReadError;
 use crate::providers::json::Look;
-use crate::providers::metadata::{Keys, usable};
+use crate::providers::metadata::{Keys, texts, usable};
 
 /// A new or changed customer. Chargebee does not say what changed, so a change announces a signup whenever the data
 /// is complete; a signup that was reported before is recognised by its key.
@@ -46,6 +46,8 @@ pub fn in_content(event: &Event) -> Option<(Customer, Vec<Warning>)> {
         referral,
         email: object.owned("email"),
         name: name(object),
+        metadata: metadata(object),
+        country: object.country("billing_address.country"),
         created_at: object.time("created_at"),
         version: event.version(object),
         completed_at,
@@ -70,6 +72,16 @@ fn referral_data(customer: &Value, keys: &Keys) -> (ReferralData, Vec<Warning>) 
         vec![]
     };
     (data, warnings)
+}
+
+/// `meta_data`, and the custom fields under their own names, which begin with `cf_`.
+fn metadata(customer: &Value) -> Metadata {
+    let fields = customer.as_object().into_iter().flatten().filter(|(key, _)| key.starts_with("cf_"));
+    let mut metadata = texts(fields);
+    if let Some(Value::Object(members)) = meta_data(customer).as_deref() {
+        metadata.extend(texts(members));
+    }
+    metadata
 }
 
 /// An object, or the JSON text of one.
@@ -132,6 +144,17 @@ mod tests {
         assert_eq!(seen("customer_created", both).1.warnings(), ["metadata_differs"]);
         let same = json!({ "meta_data": { "cello_ucc": "code" }, "cf_cello_ucc": " code" });
         assert_eq!(seen("customer_created", same).1.warnings(), [""; 0]);
+    }
+
+    #[test]
+    fn meta_data_and_custom_fields_and_the_country_are_there_for_rules() {
+        let address = json!({ "country": "DE" });
+        for meta_data in [json!({ "tier": "pro" }), json!(r#"{"tier": "pro"}"#)] {
+            let changes = json!({ "meta_data": meta_data, "cf_seats": 3, "billing_address": address });
+            let (customer, _) = seen("customer_changed", changes);
+            assert_eq!((customer.metadata["tier"].as_str(), customer.metadata["cf_seats"].as_str()), ("pro", "3"));
+            assert_eq!((customer.metadata.len(), customer.country.as_deref()), (2, Some("DE")));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Event, subscription};
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Billing, Detail, Fact, Invoice, Plan, Reading, Refund};
+use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Plan, Reading, Refund};
 use crate::interval::Interval;
 use crate::money::{Currency, share};
 use crate::providers::ReadError;
@@ -161,6 +161,10 @@ fn whole_invoice(event: &Event, id: String, object: &Value) -> (Invoice, Vec<War
         plan,
         price_ids: vec![],
         seats: subscription.filter(|_| recurring).and_then(|known| known.seats),
+        lines: lines.iter().map(|line| line.told(recurring)).collect(),
+        // Names where a list that is too long for one answer goes on.
+        lines_complete: object.at("line_items_next_offset").is_none(),
+        country: object.country("billing_address.country"),
         email: None,
         billing_reason: String::new(),
     };
@@ -181,6 +185,9 @@ fn linked_invoice(id: String, amount: i64, transaction: &Value) -> Invoice {
         plan: Plan::default(),
         price_ids: vec![],
         seats: None,
+        lines: vec![],
+        lines_complete: false,
+        country: None,
         email: None,
         billing_reason: String::new(),
     }
@@ -210,7 +217,9 @@ fn mixed_subscriptions(lines: &[Line], recurring: bool) -> Option<Warning> {
 struct Line {
     entity: Option<String>,
     subscription: Option<String>,
+    description: Option<String>,
     amount: i64,
+    quantity: Option<i64>,
     /// 2 for a plan, 1 for an addon, 0 for what does not recur.
     rank: u8,
     /// Seconds that the line is for.
@@ -223,13 +232,28 @@ impl Line {
         Self {
             entity: line.owned("entity_id"),
             subscription: line.owned("subscription_id"),
+            description: line.owned("description"),
             amount: line.int("amount").unwrap_or(0),
+            quantity: line.int("quantity"),
             rank: match line.text("entity_type") {
                 Some("plan" | "plan_item_price") => 2,
                 Some("addon" | "addon_item_price") => 1,
                 _ => 0,
             },
             seconds: from.zip(to).map(|(from, to)| to.saturating_sub(from)),
+        }
+    }
+
+    /// `recurring` of the whole invoice: a plan may be sold once too. Chargebee marks no line as prorated.
+    fn told(&self, recurring: bool) -> InvoiceLine {
+        InvoiceLine {
+            amount: self.amount,
+            quantity: self.quantity,
+            price_id: self.entity.clone(),
+            product_id: None,
+            recurring: recurring && self.rank > 0,
+            proration: false,
+            description: self.description.clone(),
         }
     }
 

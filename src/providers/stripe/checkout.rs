@@ -53,6 +53,10 @@ pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
         plan: Plan::default(),
         price_ids: vec![],
         seats: None,
+        // What was sold is not in the webhook, save by early sessions in a form of its own.
+        lines: vec![],
+        lines_complete: false,
+        country: object.country("customer_details.address.country"),
         email: object.owned("customer_details.email").or_else(|| object.owned("customer_email")),
         billing_reason: String::new(),
     };

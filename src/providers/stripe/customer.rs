@@ -7,7 +7,7 @@ use super::Event;
 use crate::facts::{Customer, Detail, Fact, Learned, Reading, ReferralData};
 use crate::providers::ReadError;
 use crate::providers::json::{Look, overlay};
-use crate::providers::metadata::{Keys, usable};
+use crate::providers::metadata::{Keys, texts, usable};
 
 /// A new customer.
 pub fn created(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
@@ -55,6 +55,8 @@ pub fn customer(object: &Value, keys: &Keys, version: i64) -> Option<Customer> {
         referral: object.at("metadata").map(|metadata| referral_data(metadata, keys)).unwrap_or_default(),
         email: object.owned("email"),
         name: object.owned("name"),
+        metadata: object.at("metadata").and_then(Value::as_object).map(texts).unwrap_or_default(),
+        country: object.country("address.country"),
         created_at: object.time("created"),
         version,
         completed_at: None,
@@ -106,6 +108,13 @@ mod tests {
         let (announces, customer) = updated(json!({ "new_user_id": "u" }), former);
         assert!(!announces, "and so is one that was taken away");
         assert_eq!(customer.replaced.unwrap().ucc.as_deref(), Some(A));
+    }
+
+    #[test]
+    fn what_stands_in_the_metadata_and_the_country_of_the_address_are_there_for_rules() {
+        let object = json!({ "id": "cus_1", "metadata": { "tier": "pro" }, "address": { "country": "de" } });
+        let customer = customer(&object, &Keys::new(&crate::config::Config::default().metadata), 1).unwrap();
+        assert_eq!((customer.metadata["tier"].as_str(), customer.country.as_deref()), ("pro", Some("DE")));
     }
 
     #[test]

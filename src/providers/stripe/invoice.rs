@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Event;
 use super::subscription::plan;
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Billing, Detail, Fact, Invoice, Learned, Plan, Reading};
+use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Learned, Plan, Reading};
 use crate::interval::Interval;
 use crate::money::{Currency, share};
 use crate::providers::ReadError;
@@ -91,6 +91,9 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
             .collect(),
         seats: main.filter(|line| line.recurring()).and_then(|line| line.quantity),
         subscription,
+        lines: lines.iter().map(Line::told).collect(),
+        lines_complete: is_complete(object),
+        country: object.country("customer_address.country"),
         email: object.owned("customer_email"),
         billing_reason: object.owned("billing_reason").unwrap_or_default(),
     }
@@ -105,8 +108,12 @@ fn tax(object: &Value) -> i64 {
 
 /// Whether the invoice of a subscriber is for extras alone. Of a truncated invoice that cannot be told.
 fn only_one_off(object: &Value, lines: &[Line]) -> bool {
-    let complete = object.flag("lines.has_more") != Some(true);
-    complete && !lines.is_empty() && lines.iter().all(|line| !line.recurring() && !line.proration)
+    is_complete(object) && !lines.is_empty() && lines.iter().all(|line| !line.recurring() && !line.proration)
+}
+
+/// Long invoices are cut short in webhooks, normally after ten lines.
+fn is_complete(object: &Value) -> bool {
+    object.flag("lines.has_more") != Some(true)
 }
 
 fn billing(main: Option<&Line>, of_subscription: bool) -> Billing {
@@ -142,6 +149,7 @@ struct Line {
     proration: bool,
     of_subscription: bool,
     subscription: Option<String>,
+    description: Option<String>,
     /// Seconds that the line is for.
     seconds: Option<i64>,
 }
@@ -166,7 +174,20 @@ impl Line {
             proration: line.flag("proration").or_else(|| details?.flag("proration")).unwrap_or(false),
             of_subscription: item.is_some() || line.text("type") == Some("subscription"),
             subscription: line.id("subscription").or_else(|| details?.id("subscription")),
+            description: line.owned("description"),
             seconds: start.zip(end).map(|(start, end)| end.saturating_sub(start)),
+        }
+    }
+
+    fn told(&self) -> InvoiceLine {
+        InvoiceLine {
+            amount: self.amount,
+            quantity: self.quantity,
+            price_id: self.plan.price_id.clone(),
+            product_id: self.plan.product_id.clone(),
+            recurring: self.recurring(),
+            proration: self.proration,
+            description: self.description.clone(),
         }
     }
 

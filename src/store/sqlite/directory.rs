@@ -5,8 +5,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::StoreError;
-use super::values::{from_word, millis_of, optional_time, word};
-use crate::facts::{KnownCustomer, KnownSubscription, Plan, Scope, Subscription};
+use super::values::{from_json, from_word, json, millis_of, optional_time, word};
+use crate::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope, Subscription};
 use crate::interval::Period;
 use crate::money::Currency;
 
@@ -23,6 +23,8 @@ pub fn customer(db: &Connection, scope: &Scope, id: &str) -> Result<Option<Known
                 completed_at: optional_time(row, "completed_at")?,
                 email: row.get("email")?,
                 name: row.get("name")?,
+                metadata: from_json(row, "metadata")?,
+                country: row.get("country")?,
                 created_at: optional_time(row, "created_at")?,
                 version: row.get("version")?,
                 deleted: row.get("deleted")?,
@@ -36,8 +38,8 @@ pub fn customer(db: &Connection, scope: &Scope, id: &str) -> Result<Option<Known
 pub fn put_customer(db: &Connection, scope: &Scope, customer: &KnownCustomer) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO customer (provider, account, id, ucc, user_id, organization_id, complete_version,
-            completed_at, email, name, created_at, version, deleted, reported)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            completed_at, email, name, metadata, country, created_at, version, deleted, reported)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         scope.provider,
@@ -50,6 +52,8 @@ pub fn put_customer(db: &Connection, scope: &Scope, customer: &KnownCustomer) ->
         millis_of(customer.completed_at),
         customer.email,
         customer.name,
+        json(&customer.metadata)?,
+        customer.country,
         millis_of(customer.created_at),
         customer.version,
         customer.deleted,
@@ -133,6 +137,31 @@ pub fn invoice_of_payment(db: &Connection, scope: &Scope, payment: &str) -> Resu
 pub fn put_payment(db: &Connection, scope: &Scope, payment: &str, invoice: &str) -> Result<(), StoreError> {
     db.prepare_cached("INSERT OR REPLACE INTO payment (provider, account, id, invoice) VALUES (?1, ?2, ?3, ?4)")?
         .execute([&scope.provider, &scope.account, payment, invoice])?;
+    Ok(())
+}
+
+pub fn purchase(db: &Connection, scope: &Scope, invoice: &str) -> Result<Option<KnownPurchase>, StoreError> {
+    let purchase = db
+        .prepare_cached("SELECT * FROM purchase WHERE provider = ?1 AND account = ?2 AND invoice = ?3")?
+        .query_row([&scope.provider, &scope.account, invoice], |row| {
+            Ok(KnownPurchase {
+                paid: row.get("paid")?,
+                net: row.get("net")?,
+                refunded: row.get("refunded")?,
+                refunded_net: row.get("refunded_net")?,
+            })
+        })
+        .optional()?;
+    Ok(purchase)
+}
+
+pub fn put_purchase(db: &Connection, scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> Result<(), StoreError> {
+    let KnownPurchase { paid, net, refunded, refunded_net } = purchase;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO purchase (provider, account, invoice, paid, net, refunded, refunded_net)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![scope.provider, scope.account, invoice, paid, net, refunded, refunded_net])?;
     Ok(())
 }
 

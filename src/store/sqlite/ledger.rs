@@ -7,7 +7,7 @@ use super::super::{
     DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, Reported, StoreError, Webhook, WebhookState,
 };
 use super::{decisions, directory, queue, webhooks};
-use crate::facts::{KnownCustomer, KnownSubscription, Plan, Scope};
+use crate::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
 
 pub struct Books<'a>(pub &'a Connection);
 
@@ -42,6 +42,14 @@ impl Ledger for Books<'_> {
 
     fn put_payment(&mut self, scope: &Scope, payment: &str, invoice: &str) -> Result<(), StoreError> {
         directory::put_payment(self.0, scope, payment, invoice)
+    }
+
+    fn purchase(&mut self, scope: &Scope, invoice: &str) -> Result<Option<KnownPurchase>, StoreError> {
+        directory::purchase(self.0, scope, invoice)
+    }
+
+    fn put_purchase(&mut self, scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> Result<(), StoreError> {
+        directory::put_purchase(self.0, scope, invoice, purchase)
     }
 
     fn refunded(&mut self, scope: &Scope, charge: &str) -> Result<Vec<(i64, i64)>, StoreError> {

@@ -8,7 +8,11 @@ use rusqlite::Connection;
 use super::super::StoreError;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0004_trace.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_rules.sql"),
+    include_str!("migrations/0004_trace.sql"),
+];
 
 /// The version this program reads and writes.
 pub fn known() -> i64 {

@@ -69,6 +69,8 @@ impl Provider for Toy {
             referral: ReferralData { ucc: text(&body, "code"), user_id: Some(who.clone()), organization_id: None },
             email: Some(format!("{who}@example.com")),
             name: None,
+            metadata: Default::default(),
+            country: None,
             created_at: Some(at(0)),
             version: at(0).as_millisecond(),
             completed_at: None,
@@ -86,6 +88,9 @@ impl Provider for Toy {
             plan: Plan { product_id: Some("toys".into()), ..Plan::default() },
             price_ids: vec![],
             seats: None,
+            lines: vec![],
+            lines_complete: false,
+            country: None,
             email: None,
             billing_reason: String::new(),
         };
