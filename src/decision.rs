@@ -100,8 +100,8 @@ codes! {
     Reason {
         // held
         CustomerUnseen = "customer_unseen", "Held: no webhook or look-up has told of this customer yet.";
-        LookingUp = "looking_up", "Held: the provider's API is being asked about this customer, subscription or payment.";
-        LookupFailed = "lookup_failed", "Held: the provider's API did not answer the question about this customer; it is asked again.";
+        LookingUp = "looking_up", "Held: the provider's API is being asked about this customer, subscription, price or payment.";
+        LookupFailed = "lookup_failed", "Held: the provider's API did not answer the question about this customer, subscription, price or payment; it is asked again.";
         PurchaseUnseen = "purchase_unseen", "Held: a refund whose purchase has not arrived; after 3 days it is sent with a warning if its invoice is known.";
         RuleFailed = "rule_failed", "Held: a rule's expression failed on this fact; decided again at the next start, with the rules mended.";
         // ignored: whose referral
@@ -155,7 +155,7 @@ codes! {
         IntervalDerived = "interval_derived", "The interval was told from the length of the billed period.";
         IntervalMixed = "interval_mixed", "The invoice has lines with different intervals; the largest recurring line decides.";
         ProductKeyMissing = "product_key_missing", "No plan or product is named; Cello documents it as required for purchases.";
-        AmountUnknown = "amount_unknown", "The recurring amount cannot be told (tiered or metered price); the price is left out.";
+        AmountUnknown = "amount_unknown", "The recurring amount cannot be told (tiered or metered price, or one stated in another currency); the price is left out.";
         RefundWithoutPurchase = "refund_without_purchase", "The purchase was never seen here; it may have been reported before this relay was set up.";
         RefundAmountDerived = "refund_amount_derived", "The webhook gives only the running total; this refund is told from what was refunded before.";
         MetadataOnWrongObject = "metadata_on_wrong_object", "A code stands on another object than the customer and is not used.";

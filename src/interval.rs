@@ -68,6 +68,11 @@ impl Period {
         (count > 0).then_some(Self { unit, count })
     }
 
+    /// Whether both are of the same length, however they state it: 12 months are a year.
+    pub fn is_as_long_as(self, other: Self) -> bool {
+        self == other || (self.word().is_some() && self.word() == other.word())
+    }
+
     /// The exact word for this period, where Cello has one.
     pub fn word(self) -> Option<Interval> {
         match (self.unit, self.count) {
@@ -147,6 +152,15 @@ mod tests {
         assert_eq!(Period::parse("decade", 1), None);
         assert_eq!(Period::parse("month", 0), None);
         assert_eq!(Period::parse("month", -1), None);
+    }
+
+    #[test]
+    fn the_same_length_may_be_stated_in_two_ways() {
+        let period = |unit, count| Period::parse(unit, count).unwrap();
+        assert!(period("year", 1).is_as_long_as(period("month", 12)));
+        assert!(period("day", 5).is_as_long_as(period("day", 5)));
+        assert!(!period("month", 1).is_as_long_as(period("month", 3)));
+        assert!(!period("month", 2).is_as_long_as(period("month", 5)), "two without a word");
     }
 
     #[test]

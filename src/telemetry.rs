@@ -79,7 +79,7 @@ metrics! {
     ANSWERS = "counter" "cello_relay_webhook_answers_total" ["provider, status"] "Answers to webhooks";
     REFUSED = "counter" "cello_relay_webhooks_refused_total" ["provider, code"] "Webhooks that were not taken, by the reason's code";
     ATTEMPTS = "counter" "cello_relay_attempts_total" ["outcome"] "Tries to deliver a referral event: delivered, retry, rejected or unsure";
-    LOOK_UPS = "counter" "cello_relay_look_ups_total" ["provider, result"] "Questions asked of a provider's API: found, nothing or failed";
+    LOOK_UPS = "counter" "cello_relay_look_ups_total" ["provider, result"] "Facts looked up at a provider's API: answered, failed, or remembered when no call was needed";
     ANSWER_TIME = "histogram" "cello_relay_webhook_answer_seconds" ["provider"] "Time from the head of a webhook to its answer";
     DELIVERY_TIME = "histogram" "cello_relay_delivery_seconds" [""] "Time from sending a referral event to Cello's answer";
 }
@@ -249,7 +249,7 @@ mod tests {
         metrics.answered("stripe", 200, Duration::from_millis(3));
         metrics.refused("stripe", "signature_wrong");
         metrics.attempted("delivered", Duration::from_millis(30));
-        metrics.looked_up("stripe", "found");
+        metrics.looked_up("stripe", "answered");
 
         let text = metrics.render(&Scrape {
             counts: Some(Counts::default()),

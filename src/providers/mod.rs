@@ -93,6 +93,11 @@ pub enum Question {
         account: String,
         id: String,
     },
+    /// How often it is billed and what product it is for.
+    Price {
+        account: String,
+        id: String,
+    },
     /// Which invoice this payment settles.
     Payment {
         account: String,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::answers::Answers;
 use super::decide::{decide, decide_again, open_questions};
 use super::look_up::{Asked, LookedUp};
 use super::policy::Policy;
@@ -25,6 +26,8 @@ pub struct Decider {
     pub policy: Arc<Policy>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
+    /// What providers' APIs have answered lately.
+    pub answers: Answers,
     /// Notified when a webhook was stored.
     pub stored: Arc<Notify>,
     /// Notified when a fact was held that is to be looked up.
@@ -155,14 +158,18 @@ impl Decider {
         let Some(provider) = self.policy.provider(provider).filter(|provider| provider.can_look_up()) else {
             return LookedUp { asked: Asked::CannotAsk, learned: vec![] };
         };
-        let looked_up = LookedUp::ask(provider.as_ref(), questions).await;
+        let (looked_up, calls) = LookedUp::ask(provider.as_ref(), questions, &self.answers, (self.clock)()).await;
         if questions.is_empty() {
             return looked_up;
         }
-        if let Asked::Failed(problem) = &looked_up.asked {
-            tracing::warn!(provider = provider.name(), problem, "a look-up failed; what needs it is held");
-        }
-        let result = if matches!(looked_up.asked, Asked::Failed(_)) { "failed" } else { "answered" };
+        let result = match &looked_up.asked {
+            Asked::Failed(problem) | Asked::Refused(problem) => {
+                tracing::warn!(provider = provider.name(), problem, "a look-up failed; what needs it is held");
+                "failed"
+            }
+            _ if calls == 0 => "remembered",
+            _ => "answered",
+        };
         self.metrics.looked_up(provider.name(), result);
         looked_up
     }

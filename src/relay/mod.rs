@@ -5,10 +5,11 @@
 //! - `verdict`, `purchase`, `refund`, `reported`, `judged`: what one fact comes to
 //! - `waiting`: what a fact waits for, and how long; `writing`: the referral event itself;
 //!   `explaining`: how it came about
-//! - [`look_up`]: what to ask a provider's API
+//! - [`look_up`]: what to ask a provider's API; [`answers`]: what it answered lately
 //! - [`schedule`], [`breaker`]: when to try again, when to pause; pure
 //! - [`decider`], [`deliverer`]: the loops themselves
 
+pub mod answers;
 pub mod breaker;
 pub mod decide;
 pub mod decider;
@@ -81,6 +82,7 @@ impl Relay {
             policy: Arc::new(parts.policy),
             metrics: parts.metrics.clone(),
             clock: parts.clock.clone(),
+            answers: answers::Answers::default(),
             stored: parts.stored,
             held: Arc::new(Notify::new()),
             decided: decided.clone(),

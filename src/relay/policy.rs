@@ -14,6 +14,10 @@ use crate::rules::Rules;
 /// How long a refund waits for its purchase: as long as the providers repeat an undelivered webhook.
 pub const REFUND_HOLD: SignedDuration = SignedDuration::from_hours(3 * 24);
 
+/// How long an invoice waits for its exact interval while the provider's API does not answer, where the length of the
+/// billed period suggests one: an outage is shorter, and a purchase is worth more than its interval.
+pub const STRETCH_HOLD: SignedDuration = SignedDuration::from_hours(24);
+
 /// How long anything else is held: Cello imports no older transactions for late attributions.
 pub const HOLD: SignedDuration = SignedDuration::from_hours(30 * 24);
 

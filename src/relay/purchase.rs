@@ -1,7 +1,8 @@
 //! What a purchase is for and how often it is paid, put together from the webhook and the directory.
 //!
-//! The order is: the webhook itself, the price by its id, the subscription, the length of the billed stretch. A period
-//! without an exact word gets none; what was concluded rather than read carries a warning.
+//! The order is: the webhook itself, the subscription, the price by its id, the length of the billed stretch. Where the
+//! directory knows neither, the provider's API is asked for both before the length counts. A period without an exact
+//! word gets none; what was concluded rather than read carries a warning.
 
 use crate::config::PlanWords;
 use crate::decision::{Warning, WarningCode};
@@ -71,28 +72,32 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
         }
         Billing::Stretch(stretch) => How::Stretch(stretch),
     };
-    let price = match &invoice.plan.price_id {
-        Some(id) => ledger.price(scope, id)?.filter(|plan| plan.period.is_some()),
-        None => None,
-    };
     let subscription = known_subscription(ledger, scope, invoice)?;
-    let seats = invoice.seats.or_else(|| subscription.as_ref()?.seats);
-    if let Some(plan) = price {
-        let product_id = plan.product_id.or_else(|| invoice.plan.product_id.clone());
-        let mixed = other_period(ledger, scope, invoice, plan.period)?;
-        let how = How::Period(plan.period);
-        let told = plan.price_id.as_ref().map(|id| Told::directory(format!("the price `{id}`")));
-        return Ok(Answer::Known(Resolution { how, told, plan: Plan { product_id, ..plan }, seats, mixed }));
-    }
     // A subscription that has moved to another price since does not speak for this one.
-    let same_price =
-        |known: &Subscription| invoice.plan.price_id.is_none() || known.plan.price_id == invoice.plan.price_id;
-    if let Some(known) = subscription.filter(same_price) {
-        let how = How::Period(known.plan.period);
-        let told = Some(Told::directory(format!("the subscription `{}`", known.id)));
-        return Ok(Answer::Known(Resolution { how, told, plan: known.plan, seats, mixed: None }));
-    }
-    Ok(Answer::Stretch(Resolution { seats, ..own(how, "the length of the billed period") }))
+    let same_price = |known: &&Subscription| match &invoice.plan.price_id {
+        Some(id) => known.plan.price_id.as_ref() == Some(id),
+        None => true,
+    };
+    let speaks = subscription.as_ref().filter(same_price);
+    // What is billed by use has neither seats nor a fixed amount; the quantity of its line is what was used.
+    let by_use = speaks.is_some_and(|known| known.seats.is_none() && known.amount.is_none());
+    let seats = invoice.seats.filter(|_| !by_use).or_else(|| subscription.as_ref()?.seats);
+    let known = match (speaks, &invoice.plan.price_id) {
+        (Some(known), _) => Some((known.plan.clone(), format!("the subscription `{}`", known.id))),
+        (None, Some(id)) => {
+            let plan = ledger.price(scope, id)?.filter(|plan| plan.period.is_some());
+            plan.map(|plan| (plan, format!("the price `{id}`")))
+        }
+        (None, None) => None,
+    };
+    let Some((plan, by)) = known else {
+        return Ok(Answer::Stretch(Resolution { seats, ..own(how, "the length of the billed period") }));
+    };
+    let product_id = plan.product_id.or_else(|| invoice.plan.product_id.clone());
+    let mixed = other_period(ledger, scope, invoice, plan.period)?;
+    let how = How::Period(plan.period);
+    let (plan, told) = (Plan { product_id, ..plan }, Some(Told::directory(by)));
+    Ok(Answer::Known(Resolution { how, told, plan, seats, mixed }))
 }
 
 /// A period that another line of the invoice has, told from the prices the directory knows.
@@ -104,7 +109,7 @@ fn other_period(
 ) -> Result<Option<Period>, StoreError> {
     for id in &invoice.price_ids {
         let other = ledger.price(scope, id)?.and_then(|plan| plan.period);
-        if other.is_some() && other != period {
+        if other.zip(period).is_some_and(|(other, period)| !other.is_as_long_as(period)) {
             return Ok(other);
         }
     }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judged::Judged;
 use super::look_up::Asked;
-use super::policy::{HOLD, REFUND_HOLD};
+use super::policy::{HOLD, REFUND_HOLD, STRETCH_HOLD};
 use super::purchase;
 use super::verdict::Judge;
 use crate::attribution::{customer_topic, report_topic};
@@ -29,6 +29,10 @@ impl Judge<'_> {
         deadline(reason, self.webhook.received_at) <= self.now
     }
 
+    fn has_waited(&self, limit: SignedDuration) -> bool {
+        self.now.duration_since(self.webhook.received_at) >= limit
+    }
+
     pub fn hold(
         &self,
         reason: Reason,
@@ -44,7 +48,7 @@ impl Judge<'_> {
     pub fn look_up_again(&self) -> Option<LookUp> {
         match self.looked_up.asked {
             Asked::NotYet => Some(LookUp::Now),
-            Asked::Failed(_) => Some(LookUp::Later),
+            Asked::Failed(_) | Asked::Refused(_) => Some(LookUp::Later),
             Asked::CannotAsk | Asked::Answered => None,
         }
     }
@@ -56,7 +60,9 @@ impl Judge<'_> {
         }
         let (reason, message) = match &self.looked_up.asked {
             Asked::NotYet => (Reason::LookingUp, format!("`{customer}` is being looked up")),
-            Asked::Failed(problem) => (Reason::LookupFailed, format!("`{customer}` was looked up: {problem}")),
+            Asked::Failed(problem) | Asked::Refused(problem) => {
+                (Reason::LookupFailed, format!("`{customer}` was looked up: {problem}"))
+            }
             Asked::Answered => {
                 (Reason::CustomerUnseen, format!("the provider does not know `{customer}` (any more) either"))
             }
@@ -68,20 +74,27 @@ impl Judge<'_> {
         self.hold(reason, message, customer_topic(&self.webhook.scope, customer), key, self.look_up_again())
     }
 
-    /// Whether it is worth waiting for the provider to say how often this is billed: always once, and again where the
-    /// billed stretch has no word.
+    /// Whether it is worth waiting for the provider to say how often this is billed: always once, again for a day where
+    /// the provider has no answer now, and longer where the billed stretch has no word.
     pub fn wait_for_interval(
         &self,
         invoice: &Invoice,
         plan: &purchase::Resolution,
     ) -> Option<(Reason, String, Option<LookUp>)> {
-        invoice.subscription.as_ref()?;
+        if invoice.subscription.is_none() && invoice.plan.price_id.is_none() {
+            return None;
+        }
+        let worth_a_wait = !self.is_past(Reason::LookupFailed);
         match &self.looked_up.asked {
             Asked::NotYet => {
                 let message = "how often this is billed is being looked up".to_owned();
                 Some((Reason::LookingUp, message, Some(LookUp::Now)))
             }
-            Asked::Failed(problem) if plan.has_no_word() && !self.is_past(Reason::LookupFailed) => {
+            Asked::Failed(problem) | Asked::Refused(problem) if worth_a_wait && plan.has_no_word() => {
+                let message = format!("how often this is billed was looked up: {problem}");
+                Some((Reason::LookupFailed, message, Some(LookUp::Later)))
+            }
+            Asked::Failed(problem) if !self.has_waited(STRETCH_HOLD) => {
                 let message = format!("how often this is billed was looked up: {problem}");
                 Some((Reason::LookupFailed, message, Some(LookUp::Later)))
             }

@@ -70,7 +70,7 @@ impl Draft<'_> {
             &fact.detail
             && subscription.amount.is_none()
         {
-            warnings.push(Warning::new(WarningCode::AmountUnknown, "the price is tiered or metered"));
+            warnings.push(Warning::new(WarningCode::AmountUnknown, "a tier, the use or another currency decides it"));
         }
         let event = ReferralEvent {
             trigger: matched.trigger,

@@ -1,4 +1,4 @@
-//! A stand-in for Stripe's API: the three reads that look-ups make, over real HTTP, with failures on order.
+//! A stand-in for Stripe's API: the four reads that look-ups make, over real HTTP, with failures on order.
 //!
 //! It knows what it is told to know, checks the key, and remembers every request with the headers that matter. It
 //! never waits by itself: a slow answer is one that the test lets go.
@@ -75,7 +75,7 @@ impl StripeApi {
         Self { base_url, state, handle }
     }
 
-    /// Has a customer, a subscription, or, with its `payment`, an invoice payment.
+    /// Has a customer, a subscription, a price or, with its `payment`, an invoice payment.
     pub fn knows(&self, object: &Value) {
         let id = object["id"].as_str().unwrap();
         self.state.objects.lock().unwrap().insert(id.to_owned(), object.clone());
@@ -152,6 +152,7 @@ fn truth(state: &State, path: &str, query: &BTreeMap<String, String>) -> HttpRes
             }
             subscription
         }),
+        ["prices", id] => of_kind(id, "price"),
         ["invoice_payments"] => {
             let kind = query.get("payment[type]").cloned().unwrap_or_default();
             let wanted = query.get(&format!("payment[{kind}]"));

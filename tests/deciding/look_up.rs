@@ -114,6 +114,17 @@ async fn one_call_answers_for_the_subscription_and_its_customer() {
 }
 
 #[tokio::test]
+async fn a_customer_whom_the_subscription_shows_as_deleted_is_not_asked_for() {
+    let (stripe, relay) = asking().await;
+    stripe.knows(&quarterly_subscription());
+    stripe.knows(&json!({ "id": "cus_1", "object": "customer", "deleted": true }));
+    relay.receive(&basil_paid()).await;
+    relay.settle().await;
+    assert_eq!(stripe.paths(), ["/v1/subscriptions/sub_1"]);
+    assert_eq!(relay.reason(PAID).await, "customer_unseen");
+}
+
+#[tokio::test]
 async fn the_webhook_that_was_asked_about_may_come_first_and_then_nobody_is_asked() {
     let (stripe, relay) = asking().await;
     relay.receive(&customer_created()).await;
@@ -207,9 +218,10 @@ async fn a_key_that_may_not_read_subscriptions_still_tells_the_customer_and_the_
     let (stripe, relay) = asking().await;
     stripe.knows(&customer(referred()));
     stripe.order("/subscriptions/", Answer::Status(403));
+    stripe.order("/prices/", Answer::Status(403));
     relay.receive(&basil_paid()).await;
     relay.settle().await;
-    assert_eq!(stripe.paths(), ["/v1/subscriptions/sub_1", "/v1/customers/cus_1"]);
+    assert_eq!(stripe.paths(), ["/v1/subscriptions/sub_1", "/v1/prices/price_m", "/v1/customers/cus_1"]);
     let told = relay.told().await;
     assert_eq!(told[1].at("/context/subscription/interval"), "monthly");
     let warnings = relay.warnings(PAID).await;
@@ -228,6 +240,143 @@ async fn without_a_word_for_the_stretch_a_failed_look_up_is_repeated() {
     relay.pass(MINUTE);
     relay.settle().await;
     assert_eq!(relay.told().await[1].at("/context/subscription/interval"), "quarterly");
+    let subscription = "/v1/subscriptions/sub_1";
+    assert_eq!(stripe.paths(), [subscription, "/v1/prices/price_m", subscription], "a failure is not remembered");
+}
+
+/// What `GET /v1/prices/{id}` answers.
+fn quarterly_price() -> Value {
+    let mut price = price("price_m", "month", 3, 1000);
+    price["object"] = json!("price");
+    price
+}
+
+#[tokio::test]
+async fn of_a_subscription_that_is_gone_the_price_still_tells_the_exact_interval() {
+    let (stripe, relay) = asking().await;
+    stripe.knows(&quarterly_price());
+    relay.receive(&customer_created()).await;
+    relay.receive(&basil_paid()).await;
+    assert_eq!(relay.settle().await, 1);
+    assert_eq!(stripe.paths(), ["/v1/subscriptions/sub_1", "/v1/prices/price_m"]);
+    let told = relay.told().await;
+    assert_eq!(told[1].at("/context/subscription/interval"), "quarterly");
+    assert_eq!(told[1].at("/context/subscription/productKey"), "prod_price_m");
+    assert_eq!(relay.warnings(PAID).await, [""; 0]);
+
+    // A price never changes: from now on the directory knows it.
+    relay.pass(DAY * 20);
+    relay.receive(&event("invoice.paid", 30, basil_invoice("in_2", 30, 1000, 30))).await;
+    assert_eq!(relay.settle().await, 0);
+    assert_eq!(relay.told().await[0].at("/context/subscription/interval"), "quarterly");
+    assert_eq!(stripe.paths().len(), 2);
+}
+
+#[tokio::test]
+async fn of_a_subscription_that_has_moved_to_another_price_the_old_price_is_asked_for() {
+    let (stripe, relay) = asking().await;
+    stripe.knows(&subscription("active", price("price_new", "year", 1, 9000), 7));
+    stripe.knows(&quarterly_price());
+    stripe.knows(&customer(referred()));
+    relay.receive(&basil_paid()).await;
+    relay.settle().await;
+    assert_eq!(stripe.paths(), ["/v1/subscriptions/sub_1", "/v1/prices/price_m"], "the customer came with the first");
+    let told = relay.told().await;
+    assert_eq!(told[1].at("/context/subscription/interval"), "quarterly");
+    assert_eq!(told[1].at("/context/subscription/productKey"), "prod_price_m");
+}
+
+#[tokio::test]
+async fn the_price_of_a_proration_tells_the_interval_that_its_stretch_cannot() {
+    let (stripe, relay) = asking().await;
+    stripe.knows(&quarterly_price());
+    relay.receive(&customer_created()).await;
+    relay.receive(&event("invoice.paid", 20, proration(basil_invoice("in_1", 20, 400, 12)))).await;
+    relay.settle().await;
+    assert_eq!(relay.told().await[1].at("/context/subscription/interval"), "quarterly");
+}
+
+#[tokio::test]
+async fn where_neither_subscription_nor_price_is_known_the_stretch_tells_with_a_warning() {
+    let (stripe, relay) = asking().await;
+    relay.receive(&customer_created()).await;
+    relay.receive(&basil_paid()).await;
+    relay.settle().await;
+    assert_eq!(stripe.paths(), ["/v1/subscriptions/sub_1", "/v1/prices/price_m"]);
+    assert_eq!(relay.told().await[1].at("/context/subscription/interval"), "monthly");
+    assert_eq!(relay.warnings(PAID).await, ["interval_derived"]);
+}
+
+#[tokio::test]
+async fn while_stripe_does_not_answer_an_invoice_waits_a_day_for_its_exact_interval() {
+    let (stripe, relay) = asking().await;
+    stripe.knows(&quarterly_price());
+    relay.receive(&customer_created()).await;
+    relay.receive(&basil_paid()).await;
+    stripe.order("/subscriptions/", Answer::Status(500));
+    stripe.order("/prices/", Answer::Status(429));
+    relay.settle().await;
+    assert_eq!(relay.reason(PAID).await, "lookup_failed", "though the stretch suggests a month");
+    relay.pass(MINUTE);
+    relay.settle().await;
+    assert_eq!(relay.told().await[1].at("/context/subscription/interval"), "quarterly");
+
+    relay.receive(&event("invoice.paid", 30, other_basil_invoice("in_2", "price_x"))).await;
+    for pause in [DAY - MINUTE, MINUTE] {
+        stripe.order("/subscriptions/", Answer::Status(500));
+        stripe.order("/prices/", Answer::Status(500));
+        relay.settle().await;
+        assert_eq!(relay.reason("evt_invoice.paid_30").await, "lookup_failed");
+        relay.pass(pause);
+    }
+    relay.pass(DAY);
+    stripe.order("/subscriptions/", Answer::Status(500));
+    stripe.order("/prices/", Answer::Status(500));
+    relay.settle().await;
+    assert_eq!(relay.told().await[0].at("/context/subscription/interval"), "monthly");
+    assert_eq!(relay.warnings("evt_invoice.paid_30").await, ["interval_derived"]);
+}
+
+/// For a price of its own, with a stretch of 30 days.
+fn other_basil_invoice(id: &str, price: &str) -> Value {
+    let mut invoice = basil_invoice(id, 30, 1000, 30);
+    invoice["lines"]["data"][0]["pricing"]["price_details"]["price"] = json!(price);
+    invoice
+}
+
+#[tokio::test]
+async fn a_burst_about_one_thing_that_stripe_does_not_have_makes_one_call() {
+    let (stripe, relay) = asking().await;
+    for number in 0..20 {
+        let invoice = old_invoice(&format!("in_{number}"), 20 + number, 1000);
+        relay.receive(&event("invoice.paid", 20 + number, invoice)).await;
+    }
+    assert_eq!(relay.settle().await, 20);
+    assert_eq!(stripe.paths(), ["/v1/customers/cus_1"]);
+
+    // What arrives later is asked about anew only when the answer is out of date.
+    for (second, pause, calls) in [(50, 4, 1), (51, 1, 2)] {
+        relay.pass(MINUTE * pause);
+        relay.receive(&event("invoice.paid", second, old_invoice(&format!("in_{second}"), second, 1000))).await;
+        relay.settle().await;
+        assert_eq!(stripe.paths().len(), calls);
+    }
+    // And none of it keeps the customer's own webhook from letting everything go on.
+    relay.receive(&customer_created()).await;
+    assert_eq!(relay.told_keys().await.len(), 1 + 22);
+}
+
+#[tokio::test]
+async fn a_burst_of_invoices_for_one_unknown_subscription_and_price_makes_two_calls() {
+    let (stripe, relay) = asking().await;
+    relay.receive(&customer_created()).await;
+    for number in 0..20 {
+        let invoice = basil_invoice(&format!("in_{number}"), 20 + number, 1000, 30);
+        relay.receive(&event("invoice.paid", 20 + number, invoice)).await;
+    }
+    assert_eq!(relay.settle().await, 20);
+    assert_eq!(stripe.paths(), ["/v1/subscriptions/sub_1", "/v1/prices/price_m"]);
+    assert_eq!(relay.told_keys().await.len(), 1 + 20);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use cello_relay::clock;
 use cello_relay::config::Config;
 use cello_relay::facts::Scope;
 use cello_relay::providers::{self, Provider};
+use cello_relay::relay::answers::Answers;
 use cello_relay::relay::decider::Decider;
 use cello_relay::relay::policy::Policy;
 use cello_relay::relay::{Parts, Relay as Loops};
@@ -88,6 +89,7 @@ impl Relay {
             policy,
             metrics: Arc::new(Metrics::new()),
             clock: Arc::new(move || *clock.lock().unwrap()),
+            answers: Answers::default(),
             stored: Arc::new(Notify::new()),
             held: Arc::new(Notify::new()),
             decided: Arc::new(Notify::new()),

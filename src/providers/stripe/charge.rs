@@ -3,7 +3,7 @@
 //! `charge.refunded` counts up: `amount_refunded` is all that was given back so far. What Cello is told is this refund
 //! alone, so the former total is taken off. Refund objects (`refund.…`) tell of the same money and are not used.
 
-use super::Event;
+use super::{Event, customer_id};
 use crate::decision::Reason;
 use crate::facts::{Detail, Fact, Learned, Reading, Refund, RunningTotal};
 use crate::money::Currency;
@@ -29,7 +29,7 @@ pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
         .collect();
     let fact = Fact {
         at: event.at,
-        customer: object.id("customer"),
+        customer: customer_id(object),
         detail: Detail::PaymentRefunded(Refund {
             id: format!("{charge}:{total}"),
             amount,
@@ -46,7 +46,8 @@ pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
 
 /// Before 2022-11-15 a charge lists its refunds. When the former total is missing, the newest of them is this one.
 fn newest_refund(event: &Event) -> Option<i64> {
-    event.object.list("refunds.data").iter().max_by_key(|refund| refund.int("created"))?.int("amount")
+    // The newest stands first, and of refunds of one second `max_by_key` takes the last.
+    event.object.list("refunds.data").iter().rev().max_by_key(|refund| refund.int("created"))?.int("amount")
 }
 
 #[cfg(test)]
@@ -77,7 +78,9 @@ mod tests {
         listed["refunds"] = json!({ "data": [
             { "amount": 200, "created": 30 }, { "amount": 800, "created": 10 }, { "amount": 500, "created": 20 },
         ] });
-        assert_eq!(stripe(KIND, listed).refund().amount, Some(200));
+        assert_eq!(stripe(KIND, listed.clone()).refund().amount, Some(200));
+        listed["refunds"]["data"][2]["created"] = json!(30);
+        assert_eq!(stripe(KIND, listed).refund().amount, Some(200), "of one second the first listed");
         assert_eq!(stripe(KIND, charge(1500)).refund().amount, None, "and without a list it is left open");
     }
 

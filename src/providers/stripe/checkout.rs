@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use super::Event;
+use super::{Event, customer_id};
 use crate::decision::{Reason, Warning};
-use crate::facts::{Billing, Detail, Fact, Invoice, Plan, Reading};
+use crate::facts::{Billing, Detail, Fact, Invoice, Learned, Plan, Reading};
 use crate::money::Currency;
 use crate::providers::ReadError;
 use crate::providers::json::Look;
@@ -17,8 +17,12 @@ use crate::providers::metadata::Keys;
 pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
     let object = event.object;
     let session = object.owned("id").ok_or_else(|| event.missing("data.object.id"))?;
-    if object.at("invoice").is_some() || object.at("subscription").is_some() {
-        return Ok(Reading::nothing(Reason::ReportedElsewhere, "`invoice.paid` tells of this sale"));
+    // An invoice that Stripe was asked to make may not be there yet; it will be.
+    let invoiced = object.at("invoice").is_some() || object.flag("invoice_creation.enabled") == Some(true);
+    if invoiced || object.at("subscription").is_some() {
+        let paid_by = object.id("payment_intent").zip(object.id("invoice"));
+        let learned = paid_by.map(|(payment, invoice)| Learned::Payment { payment, invoice });
+        return Ok(Reading::nothing(Reason::ReportedElsewhere, "`invoice.paid` tells of this sale").learning(learned));
     }
     let mode = object.text("mode").unwrap_or("payment");
     if mode != "payment" {
@@ -29,7 +33,7 @@ pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
     }
     // Sessions from before delayed payments existed carry no status: they completed by being paid.
     let status = object.text("payment_status").unwrap_or("paid");
-    if status == "unpaid" {
+    if !matches!(status, "paid" | "no_payment_required") {
         return Ok(Reading::nothing(
             Reason::NotFullyPaid,
             "the payment is still under way; `checkout.session.async_payment_succeeded` tells when it arrives",
@@ -39,7 +43,8 @@ pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
         let message = "the session is of a version that does not say how much was paid";
         return Ok(Reading::nothing(Reason::UnsupportedVersion, message));
     };
-    let tax = object.int("total_details.amount_tax").unwrap_or(0);
+    let amount_paid = if status == "paid" { amount_paid } else { 0 };
+    let tax = object.int("total_details.amount_tax").unwrap_or(0).min(amount_paid);
     let warnings: Vec<Warning> = keys.warn_of_code_on(object.at("metadata"), "Checkout session").into_iter().collect();
     let invoice = Invoice {
         id: object.id("payment_intent").unwrap_or(session),
@@ -62,7 +67,7 @@ pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
     };
     Ok(Reading::fact(Fact {
         at: event.at,
-        customer: object.id("customer"),
+        customer: customer_id(object),
         detail: Detail::InvoicePaid(Box::new(invoice)),
         warnings,
     }))
@@ -112,6 +117,37 @@ mod tests {
     fn a_session_that_does_not_say_how_much_is_no_purchase_of_nothing() {
         assert_eq!(early(json!([])).reason(), "unsupported_version");
         assert_eq!(early(json!([{ "quantity": 1 }])).reason(), "unsupported_version");
+    }
+
+    fn session(changes: Value) -> Reading {
+        let mut session = json!({
+            "id": "cs_1", "mode": "payment", "amount_total": 500, "payment_status": "paid", "payment_intent": "pi_1",
+        });
+        session.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        stripe(KIND, session)
+    }
+
+    #[test]
+    fn a_session_that_makes_an_invoice_is_told_by_it_even_before_it_is_there() {
+        for changes in [
+            json!({ "invoice": "in_1" }),
+            json!({ "invoice": null, "invoice_creation": { "enabled": true } }),
+            json!({ "subscription": "sub_1", "mode": "subscription" }),
+        ] {
+            assert_eq!(session(changes).reason(), "reported_elsewhere");
+        }
+        assert_eq!(session(json!({ "invoice_creation": { "enabled": false } })).invoice().id, "pi_1");
+        let link = Learned::Payment { payment: "pi_1".into(), invoice: "in_1".into() };
+        assert_eq!(session(json!({ "invoice": "in_1" })).learned, [link], "a refund will ask for it");
+    }
+
+    #[test]
+    fn only_a_paid_session_brought_money() {
+        for status in ["unpaid", "a_word_of_tomorrow"] {
+            assert_eq!(session(json!({ "payment_status": status })).reason(), "not_fully_paid");
+        }
+        let free = session(json!({ "payment_status": "no_payment_required", "total_details": { "amount_tax": 80 } }));
+        assert_eq!((free.invoice().amount_paid, free.invoice().amount_paid_net), (0, 0));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::providers::metadata::{Keys, texts, usable};
 pub fn created(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
     let customer = customer(event.object, keys, event.version()).ok_or_else(|| event.missing("data.object.id"))?;
     let at = customer.created_at.unwrap_or(event.at);
-    Ok(seen(customer, at, true))
+    Ok(seen(event.object, customer, at, true))
 }
 
 /// A changed customer: announces a signup only where code or user id became complete by this very change.
@@ -32,20 +32,33 @@ pub fn updated(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
         }
     }
     let announces = customer.completed_at.is_some();
-    Ok(seen(customer, event.at, announces))
+    Ok(seen(event.object, customer, event.at, announces))
 }
 
 /// A deleted customer. The object may be whole or only an id.
 pub fn deleted(event: &Event) -> Result<Reading, ReadError> {
     let id = event.object.owned("id").ok_or_else(|| event.missing("data.object.id"))?;
-    let fact = Fact { at: event.at, customer: Some(id.clone()), detail: Detail::CustomerDeleted, warnings: vec![] };
-    Ok(Reading::fact(fact).learning([Learned::CustomerDeleted { id }]))
+    let fact = Fact { at: event.at, customer: Some(id), detail: Detail::CustomerDeleted, warnings: vec![] };
+    Ok(Reading::fact(fact).learning(gone(event.object)))
 }
 
-fn seen(customer: Customer, at: Timestamp, announces: bool) -> Reading {
+fn seen(object: &Value, customer: Customer, at: Timestamp, announces: bool) -> Reading {
     let fact =
         Fact { at, customer: Some(customer.id.clone()), detail: Detail::CustomerSeen { announces }, warnings: vec![] };
-    Reading::fact(fact).learning([Learned::Customer(customer)])
+    Reading::fact(fact).learning(learned(object, customer))
+}
+
+/// What the directory learns of a customer. One that belongs to an account (2026, Accounts v2) is known by the account's
+/// id as well, since payments may name that alone.
+pub fn learned(object: &Value, customer: Customer) -> Vec<Learned> {
+    let of_account = object.id("customer_account").map(|id| Customer { id, ..customer.clone() });
+    [customer].into_iter().chain(of_account).map(Learned::Customer).collect()
+}
+
+/// The same for one that was deleted.
+pub fn gone(object: &Value) -> Vec<Learned> {
+    let ids = [object.id("id"), object.id("customer_account")];
+    ids.into_iter().flatten().map(|id| Learned::CustomerDeleted { id }).collect()
 }
 
 /// Reads a customer object, from a webhook or a look-up. `None` without an id.
@@ -73,7 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::providers::testing::{AT, Says, stripe_after};
+    use crate::providers::testing::{AT, Says, stripe, stripe_after};
 
     const A: &str = "AAAAAAAAAAA";
     const B: &str = "BBBBBBBBBBB";
@@ -115,6 +128,22 @@ mod tests {
         let object = json!({ "id": "cus_1", "metadata": { "tier": "pro" }, "address": { "country": "de" } });
         let customer = customer(&object, &Keys::new(&crate::config::Config::default().metadata), 1).unwrap();
         assert_eq!((customer.metadata["tier"].as_str(), customer.country.as_deref()), ("pro", Some("DE")));
+    }
+
+    #[test]
+    fn a_customer_behind_an_account_is_known_by_both_ids() {
+        let ids = |reading: Reading| -> Vec<String> {
+            let id = |learned: Learned| match learned {
+                Learned::Customer(customer) => customer.id,
+                Learned::CustomerDeleted { id } => format!("no {id}"),
+                other => panic!("{other:?}"),
+            };
+            reading.learned.into_iter().map(id).collect()
+        };
+        let object = json!({ "id": "cus_1", "customer_account": "acct_1" });
+        assert_eq!(ids(stripe("customer.created", object.clone())), ["cus_1", "acct_1"]);
+        assert_eq!(ids(stripe("customer.deleted", object)), ["no cus_1", "no acct_1"]);
+        assert_eq!(ids(stripe("customer.deleted", json!({ "id": "cus_1", "deleted": true }))), ["no cus_1"]);
     }
 
     #[test]

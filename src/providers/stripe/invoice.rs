@@ -6,11 +6,14 @@
 #[cfg(test)]
 mod tests;
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
-use super::Event;
-use super::subscription::plan;
-use crate::decision::{Reason, Warning, WarningCode};
+use super::subscription::{is_metered, mixed_intervals, plan};
+use super::{Event, customer_id};
+use crate::decision::{Reason, Warning};
 use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Learned, Plan, Reading};
 use crate::interval::Interval;
 use crate::money::{Currency, share};
@@ -33,10 +36,15 @@ pub fn paid(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
         object.at("parent.subscription_details.metadata").or_else(|| object.at("subscription_details.metadata"));
     let mut warnings: Vec<Warning> = keys.warn_of_code_on(details, "subscription").into_iter().collect();
     warnings.extend(keys.warn_of_code_on(object.at("metadata"), "invoice"));
-    warnings.extend(mixed_intervals(&lines));
+    if warnings.is_empty() {
+        let mut on_lines = object.list("lines.data").iter().map(|line| line.at("metadata"));
+        warnings.extend(on_lines.find_map(|metadata| keys.warn_of_code_on(metadata, "invoice's line")));
+    }
+    let recurring = lines.iter().filter(|line| !line.proration).filter_map(|line| line.plan.period);
+    warnings.extend(mixed_intervals("lines", recurring));
     let fact = Fact {
         at: object.time("status_transitions.paid_at").unwrap_or(event.at),
-        customer: object.id("customer"),
+        customer: customer_id(object),
         detail: Detail::InvoicePaid(Box::new(invoice(id, object, &lines))),
         warnings,
     };
@@ -66,7 +74,8 @@ fn payments(object: &Value, invoice: &str) -> Vec<Learned> {
 }
 
 fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
-    // Payloads from before there was `amount_paid` are paid in full or not at all.
+    // Payloads from before there was `amount_paid` are paid in full or not at all. What was paid by other ways than
+    // Stripe (`paid_out_of_band`, `amount_paid_off_stripe`) is part of it: the merchant has that money as well.
     let amount_paid = object.int("amount_paid").or_else(|| object.int("amount_due")).unwrap_or(0);
     let total = object.int("total").unwrap_or(amount_paid);
     let net_total = object.int("total_excluding_tax").unwrap_or(total.saturating_sub(tax(object)));
@@ -75,6 +84,9 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
         .id("subscription")
         .or_else(|| object.id("parent.subscription_details.subscription"))
         .or_else(|| main.filter(|line| line.recurring())?.subscription.clone());
+    let billing = billing(main, subscription.is_some() && !only_one_off(object, lines));
+    // Of a truncated invoice the line that tells may not be shown; the subscription then speaks, and no extra for it.
+    let told = main.filter(|line| line.recurring() || billing == Billing::OneTime);
     Invoice {
         id,
         currency: object.text("currency").and_then(Currency::parse),
@@ -82,14 +94,14 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
         amount_paid_net: share(amount_paid, net_total, total).unwrap_or(amount_paid),
         total,
         tax: total.saturating_sub(net_total),
-        billing: billing(main, subscription.is_some() && !only_one_off(object, lines)),
-        plan: main.map(|line| line.plan.clone()).unwrap_or_default(),
+        billing,
+        plan: told.map(|line| line.plan.clone()).unwrap_or_default(),
         price_ids: lines
             .iter()
             .filter(|line| line.recurring() && !line.proration)
             .filter_map(|line| line.plan.price_id.clone())
             .collect(),
-        seats: main.filter(|line| line.recurring()).and_then(|line| line.quantity),
+        seats: main.filter(|line| line.recurring()).and_then(|line| seats(line, lines)),
         subscription,
         lines: lines.iter().map(Line::told).collect(),
         lines_complete: is_complete(object),
@@ -100,7 +112,7 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
 }
 
 fn tax(object: &Value) -> i64 {
-    let sum = |path| object.list(path).iter().filter_map(|tax| tax.int("amount")).sum();
+    let sum = |path| object.list(path).iter().filter_map(|tax| tax.int("amount")).fold(0, i64::saturating_add);
     object.int("tax").unwrap_or_else(|| {
         if object.at("total_taxes").is_some() { sum("total_taxes") } else { sum("total_tax_amounts") }
     })
@@ -108,7 +120,7 @@ fn tax(object: &Value) -> i64 {
 
 /// Whether the invoice of a subscriber is for extras alone. Of a truncated invoice that cannot be told.
 fn only_one_off(object: &Value, lines: &[Line]) -> bool {
-    is_complete(object) && !lines.is_empty() && lines.iter().all(|line| !line.recurring() && !line.proration)
+    is_complete(object) && !lines.is_empty() && lines.iter().all(|line| !line.recurring())
 }
 
 /// Long invoices are cut short in webhooks, normally after ten lines.
@@ -132,14 +144,21 @@ fn deciding(lines: &[Line]) -> Option<&Line> {
     lines.iter().rev().max_by_key(|line| (line.recurring(), line.recurring() && !line.proration, line.amount))
 }
 
-fn mixed_intervals(lines: &[Line]) -> Option<Warning> {
-    let mut periods = lines.iter().filter(|line| !line.proration).filter_map(|line| line.plan.period);
-    let first = periods.next()?;
-    let other = periods.find(|period| *period != first)?;
-    Some(Warning::new(
-        WarningCode::IntervalMixed,
-        format!("lines are billed every {first} and every {other}; the largest recurring line decides"),
-    ))
+/// Units of the item that the line is for. A graduated price has a line for each tier, each with its part of them; of
+/// a metered one the quantity is what was used, and nobody's seats.
+fn seats(main: &Line, lines: &[Line]) -> Option<i64> {
+    if main.metered {
+        return None;
+    }
+    if main.proration || main.item.is_none() {
+        return main.quantity;
+    }
+    lines
+        .iter()
+        .filter(|line| {
+            !line.proration && line.item == main.item && line.plan == main.plan && line.period == main.period
+        })
+        .try_fold(0_i64, |sum, line| sum.checked_add(line.quantity?))
 }
 
 struct Line {
@@ -149,21 +168,25 @@ struct Line {
     proration: bool,
     of_subscription: bool,
     subscription: Option<String>,
+    /// The subscription's item.
+    item: Option<String>,
+    /// Billed by use, as far as the line tells.
+    metered: bool,
+    /// What the line is for, in Unix seconds: start and end.
+    period: Option<(i64, i64)>,
     description: Option<String>,
-    /// Seconds that the line is for.
-    seconds: Option<i64>,
 }
 
 impl Line {
     fn read(line: &Value) -> Self {
-        let price = line.at("price").or_else(|| line.at("plan"));
+        let price = line.at("price").or_else(|| line.at("plan")).filter(|price| price.is_object());
         let item = line.at("parent.subscription_item_details");
         let details = item.or_else(|| line.at("parent.invoice_item_details"));
         let (start, end) = (line.int("period.start"), line.int("period.end"));
         Self {
             plan: match price {
-                Some(price) if price.is_object() => plan(price),
-                _ => Plan {
+                Some(price) => plan(price),
+                None => Plan {
                     period: None,
                     price_id: line.id("pricing.price_details.price").or_else(|| line.id("price")),
                     product_id: line.id("pricing.price_details.product"),
@@ -174,8 +197,10 @@ impl Line {
             proration: line.flag("proration").or_else(|| details?.flag("proration")).unwrap_or(false),
             of_subscription: item.is_some() || line.text("type") == Some("subscription"),
             subscription: line.id("subscription").or_else(|| details?.id("subscription")),
+            item: line.id("subscription_item").or_else(|| item?.id("subscription_item")),
+            metered: price.is_some_and(is_metered),
+            period: start.zip(end),
             description: line.owned("description"),
-            seconds: start.zip(end).map(|(start, end)| end.saturating_sub(start)),
         }
     }
 
@@ -191,19 +216,38 @@ impl Line {
         }
     }
 
+    /// Only subscriptions are prorated, whatever the line says it comes from.
     fn recurring(&self) -> bool {
-        self.plan.period.is_some() || self.of_subscription
+        self.plan.period.is_some() || self.of_subscription || self.proration
     }
 
     /// The word for the billed stretch. A prorated one is cut short and a free one is a trial: neither tells.
     fn stretch(&self) -> Billing {
-        match self.seconds {
-            Some(seconds) if !self.proration && self.amount != 0 => {
-                let days = seconds.saturating_add(SECONDS_OF_A_DAY / 2) / SECONDS_OF_A_DAY;
-                // Stripe's years have 365 or 366 days; 364 are 52 weeks.
-                Billing::Stretch(Interval::of_days(days).filter(|_| days != 364))
-            }
+        match self.period {
+            Some((start, end)) if !self.proration && self.amount != 0 => Billing::Stretch(word(start, end)),
             _ => Billing::Stretch(None),
         }
     }
+}
+
+/// The word for the length of a billed stretch, given in Unix seconds.
+///
+/// 4, 13, 26 and 52 weeks are about as long as months are. Those stretches count as months only where they lead from a
+/// day to the same day of a later month, or to its last day.
+fn word(start: i64, end: i64) -> Option<Interval> {
+    let days = end.saturating_sub(start).saturating_add(SECONDS_OF_A_DAY / 2) / SECONDS_OF_A_DAY;
+    let months = match days {
+        28 => 1,
+        91 => 3,
+        182 => 6,
+        364 => 12,
+        _ => return Interval::of_days(days),
+    };
+    let (start, end) = (day(start)?, day(end)?);
+    let of_calendar = start.saturating_add(months.months()) == end || end.saturating_sub(months.months()) == start;
+    Interval::of_days(days).filter(|_| of_calendar)
+}
+
+fn day(seconds: i64) -> Option<Date> {
+    Some(Timestamp::from_second(seconds).ok()?.to_zoned(TimeZone::UTC).date())
 }

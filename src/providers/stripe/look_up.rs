@@ -1,4 +1,4 @@
-//! Asks Stripe about what no webhook has told: a customer, a subscription, the invoice of a payment.
+//! Asks Stripe about what no webhook has told: a customer, a subscription, a price, the invoice of a payment.
 //!
 //! The requests go through async-stripe's client core, over the HTTP client that is there anyway. The answers are read
 //! by the same tolerant readers as webhooks, because the generated types refuse what they do not know. Only reads:
@@ -59,6 +59,10 @@ impl Api {
                 let query = [("expand[]", "customer")];
                 let answer = self.get(account, &["subscriptions", id], &query, "subscriptions").await?;
                 answer.map(|object| learned_subscription(&object, keys, version)).unwrap_or_default()
+            }
+            Question::Price { account, id } => {
+                let answer = self.get(account, &["prices", id], &[], "prices").await?;
+                answer.map(|object| Learned::Price(subscription::plan(&object))).into_iter().collect()
             }
             Question::Payment { account, id } => {
                 let kind = if id.starts_with("ch_") { "charge" } else { "payment_intent" };
@@ -138,9 +142,10 @@ fn segment(part: &str) -> Option<String> {
 
 fn learned_customer(object: &Value, keys: &Keys, version: i64) -> Vec<Learned> {
     if object.flag("deleted") == Some(true) {
-        return object.owned("id").map(|id| Learned::CustomerDeleted { id }).into_iter().collect();
+        return customer::gone(object);
     }
-    customer::customer(object, keys, version).map(Learned::Customer).into_iter().collect()
+    let customer = customer::customer(object, keys, version);
+    customer.map(|customer| customer::learned(object, customer)).unwrap_or_default()
 }
 
 fn learned_subscription(object: &Value, keys: &Keys, version: i64) -> Vec<Learned> {

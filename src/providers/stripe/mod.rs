@@ -87,7 +87,7 @@ impl Provider for Stripe {
 
     fn read(&self, body: &[u8]) -> Result<Reading, ReadError> {
         let body: Value = serde_json::from_slice(body)?;
-        if body.text("object") == Some("v2.core.event") {
+        if is_thin(&body) {
             return Ok(Reading::nothing(
                 Reason::UnsupportedVersion,
                 "a thin event carries only ids; register the endpoint for snapshot events",
@@ -139,9 +139,19 @@ impl Provider for Stripe {
     }
 
     fn recognises(&self, body: &Value) -> bool {
-        let is_event = matches!(body.text("object"), Some("event" | "v2.core.event"));
+        let is_event = body.text("object") == Some("event") || is_thin(body);
         body.text("type").is_some() && (is_event || body.at("data.object").is_some())
     }
+}
+
+/// Whether it is one of the events of Stripe's second API, which carry ids alone.
+fn is_thin(body: &Value) -> bool {
+    body.text("object").is_some_and(|object| object.starts_with("v2.core.event"))
+}
+
+/// Whom an object is about: the customer or, from 2026 on, only the account behind it (Accounts v2).
+fn customer_id(object: &Value) -> Option<String> {
+    object.id("customer").or_else(|| object.id("customer_account"))
 }
 
 /// A snapshot event, taken apart.

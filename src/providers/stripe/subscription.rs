@@ -5,8 +5,8 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use super::Event;
-use crate::decision::{Reason, Warning};
+use super::{Event, customer_id};
+use crate::decision::{Reason, Warning, WarningCode};
 use crate::facts::{Change, Detail, Fact, Learned, Phase, Plan, Reading, Subscription};
 use crate::interval::Period;
 use crate::money::Currency;
@@ -68,9 +68,18 @@ pub fn ended(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
 }
 
 fn fact(event: &Event, keys: &Keys, customer: Option<String>, detail: Detail) -> Fact {
-    let warnings: Vec<Warning> =
-        keys.warn_of_code_on(event.object.at("metadata"), "subscription").into_iter().collect();
+    let elsewhere = keys.warn_of_code_on(event.object.at("metadata"), "subscription");
+    let periods = items(event.object).into_iter().filter_map(|item| item.plan.period);
+    let warnings = elsewhere.into_iter().chain(mixed_intervals("items", periods)).collect();
     Fact { at: event.at, customer, detail, warnings }
+}
+
+/// A warning where not all of the `periods` of these `parts` have the same length.
+pub fn mixed_intervals(parts: &str, mut periods: impl Iterator<Item = Period>) -> Option<Warning> {
+    let first = periods.next()?;
+    let other = periods.find(|period| !period.is_as_long_as(first))?;
+    let message = format!("{parts} are billed every {first} and every {other}; the largest decides");
+    Some(Warning::new(WarningCode::IntervalMixed, message))
 }
 
 fn change(event: &Event, now: &Subscription, was: Option<Phase>) -> Option<Change> {
@@ -125,10 +134,11 @@ pub fn subscription(object: &Value, version: i64) -> Option<Subscription> {
     // A metered item has no quantity and so no amount of its own; it does not make the rest unknown, as a tiered one does.
     let licensed: Vec<&Item> = items.iter().filter(|item| !item.metered).collect();
     let amount = licensed.iter().try_fold(0_i64, |sum, item| sum.checked_add(item.amount?));
-    let amount = amount.filter(|_| !licensed.is_empty());
+    // Items that are not shown cannot be added.
+    let amount = amount.filter(|_| !licensed.is_empty() && object.flag("items.has_more") != Some(true));
     Some(Subscription {
         id: object.owned("id")?,
-        customer: object.id("customer"),
+        customer: customer_id(object),
         phase,
         amount: if phase == Phase::Trial { Some(0) } else { amount },
         currency: object.text("currency").or_else(|| main?.currency.as_deref()).and_then(Currency::parse),
@@ -143,28 +153,40 @@ struct Item {
     quantity: Option<i64>,
     /// Billed by use.
     metered: bool,
-    /// Of one period, in minor units; `None` where only usage or a tier decides it.
+    /// Of one period, in minor units; `None` where only usage or a tier decides it, or where it is stated in another
+    /// currency than the subscription's.
     amount: Option<i64>,
     currency: Option<String>,
 }
 
 fn items(object: &Value) -> Vec<Item> {
     let items = object.list("items.data");
+    let currency = object.text("currency");
     if items.is_empty() {
         // Before there were items, a subscription had one plan and one quantity.
-        return object.at("plan").map(|plan| item(plan, object.int("quantity"))).into_iter().collect();
+        return object.at("plan").map(|plan| item(plan, object.int("quantity"), currency)).into_iter().collect();
     }
     items
         .iter()
-        .filter_map(|entry| Some(item(entry.at("price").or_else(|| entry.at("plan"))?, entry.int("quantity"))))
+        .filter_map(|entry| {
+            Some(item(entry.at("price").or_else(|| entry.at("plan"))?, entry.int("quantity"), currency))
+        })
         .collect()
 }
 
-/// `price` may be a price or, before 2020, a plan.
-fn item(price: &Value, quantity: Option<i64>) -> Item {
-    let metered = [price.text("recurring.usage_type"), price.text("usage_type")].contains(&Some("metered"));
-    let amount = if metered { None } else { amount(price, quantity.unwrap_or(1)) };
-    Item { plan: plan(price), quantity, metered, amount, currency: price.owned("currency") }
+/// `price` may be a price or, before 2020, a plan. One price may be sold in several currencies and then states its
+/// amount in its first one, whatever the subscription's `currency` is.
+fn item(price: &Value, quantity: Option<i64>, currency: Option<&str>) -> Item {
+    let metered = is_metered(price);
+    let stated = price.text("currency");
+    let foreign = stated.zip(currency).is_some_and(|(stated, currency)| !stated.eq_ignore_ascii_case(currency));
+    let amount = if metered || foreign { None } else { amount(price, quantity.unwrap_or(1)) };
+    Item { plan: plan(price), quantity, metered, amount, currency: stated.map(str::to_owned) }
+}
+
+/// Whether a price or plan is billed by use.
+pub fn is_metered(price: &Value) -> bool {
+    [price.text("recurring.usage_type"), price.text("usage_type")].contains(&Some("metered"))
 }
 
 /// What a price or plan object says of period, price and product.
@@ -183,12 +205,23 @@ fn amount(price: &Value, quantity: i64) -> Option<i64> {
     if price.text("billing_scheme") == Some("tiered") {
         return None;
     }
+    let quantity = packages(price, quantity)?;
     let whole = price.int("unit_amount").or_else(|| price.int("amount"));
     let decimal = || price.text("unit_amount_decimal").or_else(|| price.text("amount_decimal"));
     match whole {
         Some(unit) => unit.checked_mul(quantity),
         None => times(decimal()?, quantity),
     }
+}
+
+/// How many times the unit amount is due: a price may be for packages of units, rounded up or down to whole ones.
+fn packages(price: &Value, quantity: i64) -> Option<i64> {
+    let Some(transform) = price.at("transform_quantity").or_else(|| price.at("transform_usage")) else {
+        return Some(quantity);
+    };
+    let size = transform.int("divide_by").filter(|size| *size > 0)?;
+    let (whole, rest) = (quantity.checked_div_euclid(size)?, quantity.checked_rem_euclid(size)?);
+    Some(if rest > 0 && transform.text("round") == Some("up") { whole + 1 } else { whole })
 }
 
 /// `decimal × quantity` where that is a whole number of minor units: Stripe's `unit_amount_decimal` may hold

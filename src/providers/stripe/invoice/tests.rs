@@ -57,6 +57,11 @@ fn net_is_the_share_of_the_money_that_is_no_tax() {
         (json!({ "total": 0, "total_excluding_tax": 0, "amount_paid": 0 }), 0, 0),
         // More was paid than was due.
         (json!({ "amount_paid": 23_800 }), 20_000, 1900),
+        (
+            json!({ "total_excluding_tax": null, "total_taxes": [{ "amount": i64::MAX }, { "amount": i64::MAX }] }),
+            11_900 - i64::MAX,
+            i64::MAX,
+        ),
         // Rounded, never cut.
         (json!({ "amount_paid": 100 }), 84, 1900),
     ] {
@@ -101,7 +106,7 @@ fn a_stretch_has_the_word_for_its_length_in_days() {
     for (days, billing) in [
         (7, Billing::Stretch(Some(Interval::Weekly))),
         (14, Billing::Stretch(Some(Interval::BiWeekly))),
-        (28, month),
+        (29, month),
         (31, month),
         (92, Billing::Stretch(Some(Interval::Quarterly))),
         (183, Billing::Stretch(Some(Interval::SemiAnnual))),
@@ -116,6 +121,28 @@ fn a_stretch_has_the_word_for_its_length_in_days() {
     ] {
         assert_eq!(basil(json!([line("price_m", 100, days, false)])).invoice().billing, billing, "{days} days");
     }
+}
+
+#[test]
+fn weeks_that_are_as_long_as_months_are_months_only_on_the_calendar() {
+    for (from, to, word) in [
+        ("2026-02-10", "2026-03-10", Some(Interval::Monthly)),
+        ("2026-01-31", "2026-02-28", Some(Interval::Monthly)),
+        ("2026-03-03", "2026-03-31", None),
+        ("2026-04-01", "2026-07-01", Some(Interval::Quarterly)),
+        ("2026-08-31", "2026-11-30", Some(Interval::Quarterly)),
+        // Billed on the 30th: February's last day stands for it.
+        ("2026-02-28", "2026-05-30", Some(Interval::Quarterly)),
+        ("2026-03-03", "2026-06-02", None),
+        ("2027-08-31", "2028-02-29", Some(Interval::SemiAnnual)),
+        ("2026-03-03", "2026-09-01", None),
+        ("2026-03-03", "2027-03-02", None),
+    ] {
+        let day = |day: &str| format!("{day}T06:00:00Z").parse::<Timestamp>().unwrap().as_second();
+        assert_eq!(super::word(day(from), day(to)), word, "{from} to {to}");
+    }
+    assert_eq!(super::word(i64::MIN, i64::MAX), None);
+    assert_eq!(super::word(i64::MAX - 28 * 86_400, i64::MAX), None, "a time that no calendar has");
 }
 
 #[test]
@@ -150,8 +177,12 @@ fn lines_that_carry_their_prices_tell_the_exact_period_and_whether_they_differ()
     let invoice = reading.invoice();
     assert_eq!((invoice.billing, invoice.plan.period), (Billing::Recurring, Period::parse("month", 3)));
     assert_eq!(reading.warnings(), ["interval_mixed"]);
-    let same = paid(json!({ "lines": { "data": [old_line(300, "month", 1), old_line(900, "month", 1)] } }));
-    assert_eq!(same.warnings(), [""; 0]);
+    for (unit, count, other_unit, other_count) in [("month", 1, "month", 1), ("year", 1, "month", 12)] {
+        let lines = json!([old_line(300, unit, count), old_line(900, other_unit, other_count)]);
+        assert_eq!(paid(json!({ "lines": { "data": lines } })).warnings(), [""; 0]);
+    }
+    let without_words = json!([old_line(300, "month", 2), old_line(900, "month", 5)]);
+    assert_eq!(paid(json!({ "lines": { "data": without_words } })).warnings(), ["interval_mixed"]);
 }
 
 #[test]
@@ -163,6 +194,75 @@ fn extras_alone_are_a_one_time_sale_without_seats_even_of_a_subscriber() {
     assert_eq!(cut.invoice().billing, Billing::Stretch(None), "of a truncated invoice it cannot be told");
     let nobody = paid(json!({ "lines": { "data": [extra] } }));
     assert_eq!(nobody.invoice().billing, Billing::OneTime);
+}
+
+#[test]
+fn a_truncated_invoice_that_shows_extras_alone_leaves_plan_and_seats_to_the_subscription() {
+    let extra = json!({
+        "amount": 500, "quantity": 4, "parent": { "type": "invoice_item_details", "invoice_item_details": {} },
+        "pricing": { "price_details": { "price": "extra", "product": "prod_extra" } },
+    });
+    let reading = paid(json!({
+        "parent": { "subscription_details": { "subscription": "sub_1" } },
+        "lines": { "has_more": true, "data": [extra] },
+    }));
+    let invoice = reading.invoice();
+    assert_eq!((invoice.billing, &invoice.plan, invoice.seats), (Billing::Stretch(None), &Plan::default(), None));
+}
+
+#[test]
+fn a_proration_tells_plan_and_seats_wherever_it_says_that_it_comes_from() {
+    let prorated = |price: &str, amount: i64, seats: i64| {
+        json!({
+            "amount": amount, "quantity": seats,
+            "parent": { "type": "invoice_item_details", "invoice_item_details": { "proration": true } },
+            "pricing": { "price_details": { "price": price, "product": "prod_1" } },
+        })
+    };
+    let reading = basil(json!([prorated("price_s", -500, 2), prorated("price_l", 900, 3)]));
+    let invoice = reading.invoice();
+    assert_eq!((invoice.plan.price_id.as_deref(), invoice.seats), (Some("price_l"), Some(3)));
+    assert_eq!(invoice.billing, Billing::Stretch(None));
+}
+
+#[test]
+fn seats_are_added_over_the_tiers_of_one_item_and_never_told_from_use() {
+    let mut tiers = [line("price_t", 5000, 31, false), line("price_t", 2400, 31, false)];
+    tiers.iter_mut().for_each(|line| {
+        line["parent"]["subscription_item_details"]["subscription_item"] = json!("si_1");
+    });
+    let mut other = line("price_t", 10, 31, false);
+    other["parent"]["subscription_item_details"]["subscription_item"] = json!("si_2");
+    assert_eq!(basil(json!([tiers[0], tiers[1], other])).invoice().seats, Some(4));
+
+    let mut before = tiers[0].clone();
+    before["period"] = json!({ "start": AT - 31 * 86_400, "end": AT });
+    assert_eq!(basil(json!([tiers[0], before])).invoice().seats, Some(2), "of another period");
+    tiers[0]["quantity"] = json!(i64::MAX);
+    assert_eq!(basil(json!([tiers[0], tiers[1]])).invoice().seats, None, "too many to be added");
+
+    let mut used = old_line(300, "month", 1);
+    used["price"]["recurring"]["usage_type"] = json!("metered");
+    let planned = json!({ "amount": 300, "quantity": 9, "type": "subscription",
+        "plan": { "id": "gold", "interval": "month", "usage_type": "metered" } });
+    for lines in [json!([used]), json!([planned])] {
+        assert_eq!(paid(json!({ "lines": { "data": lines } })).invoice().seats, None);
+    }
+}
+
+#[test]
+fn an_account_stands_for_its_customer_where_no_customer_is_named() {
+    let of_account = paid(json!({ "customer": null, "customer_account": "acct_1" }));
+    assert_eq!(of_account.only_fact().customer.as_deref(), Some("acct_1"));
+    let of_both = paid(json!({ "customer_account": "acct_1" }));
+    assert_eq!(of_both.only_fact().customer.as_deref(), Some("cus_1"));
+}
+
+#[test]
+fn what_was_paid_by_other_ways_is_part_of_what_was_paid() {
+    for elsewhere in [json!({ "paid_out_of_band": true }), json!({ "amount_paid_off_stripe": 2000 })] {
+        assert_eq!(paid(elsewhere).invoice().amount_paid, 11_900);
+    }
 }
 
 #[test]
@@ -189,6 +289,8 @@ fn a_code_on_the_subscription_or_the_invoice_is_worth_a_word() {
         json!({ "metadata": code }),
         json!({ "subscription_details": { "metadata": code } }),
         json!({ "parent": { "subscription_details": { "metadata": code } } }),
+        json!({ "lines": { "data": [{ "amount": 1 }, { "amount": 1, "metadata": code }] } }),
+        json!({ "metadata": code, "lines": { "data": [{ "amount": 1, "metadata": code }] } }),
     ] {
         assert_eq!(paid(changes.clone()).warnings(), ["metadata_on_wrong_object"], "{changes}");
     }

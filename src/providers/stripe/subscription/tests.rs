@@ -188,6 +188,44 @@ fn usage_is_left_out_of_the_amount_and_a_tier_makes_it_unknown() {
 }
 
 #[test]
+fn packages_are_counted_whole() {
+    let sold = |quantity: i64, how: &str| {
+        let mut price = price("price_m", 1000);
+        price["transform_quantity"] = json!({ "divide_by": 10, "round": how });
+        read_items(json!([item("si_1", price, quantity)])).amount
+    };
+    assert_eq!(
+        (sold(25, "up"), sold(25, "down"), sold(30, "up"), sold(0, "up")),
+        (Some(3000), Some(2000), Some(3000), Some(0))
+    );
+    let plan = json!({ "amount": 1000, "transform_usage": { "divide_by": 10, "round": "up" } });
+    assert_eq!(amount(&plan, 11), Some(2000));
+    assert_eq!(amount(&json!({ "amount": 1000, "transform_usage": { "divide_by": 0 } }), 11), None);
+}
+
+#[test]
+fn an_amount_in_another_currency_or_of_items_not_shown_is_unknown() {
+    let mut dollars = seats("active");
+    dollars["items"]["data"][0]["price"]["currency"] = json!("USD");
+    let known = subscription(&dollars, 1).unwrap();
+    assert_eq!((known.amount, known.currency.unwrap().as_str(), known.seats), (None, "EUR", Some(3)));
+    dollars["currency"] = json!("usd");
+    assert_eq!(subscription(&dollars, 1).unwrap().amount, Some(3000));
+    dollars["items"]["has_more"] = json!(true);
+    assert_eq!(subscription(&dollars, 1).unwrap().amount, None);
+}
+
+#[test]
+fn items_of_different_periods_are_worth_a_word() {
+    let mut yearly = price("price_y", 5000);
+    yearly["recurring"]["interval"] = json!("year");
+    let items = json!([item("si_1", price("price_m", 1000), 1), item("si_2", yearly, 1)]);
+    let reading = stripe("customer.subscription.created", with_items("active", items));
+    assert_eq!(reading.warnings(), ["interval_mixed"]);
+    assert_eq!(stripe("customer.subscription.created", with_addon("active")).warnings(), [""; 0]);
+}
+
+#[test]
 fn nothing_is_due_on_trial() {
     assert_eq!(subscription(&seats("trialing"), 1).unwrap().amount, Some(0));
 }
