@@ -52,11 +52,17 @@ impl Keys {
     }
 }
 
-/// A usable value: text that is not blank, trimmed, or a whole number as its digits.
+/// A usable value: text that is not blank, trimmed, or a whole number as its digits, also where it is written with a
+/// fraction of nothing (`17.0`). From 2^53 on a number with a fraction no longer tells ids apart.
 pub fn usable(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned),
-        Value::Number(number) => (number.is_i64() || number.is_u64()).then(|| number.to_string()),
+        Value::Number(number) if number.is_f64() => {
+            let float =
+                number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0)?;
+            Some(format!("{float:.0}"))
+        }
+        Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
 }
@@ -83,7 +89,8 @@ mod tests {
         assert_eq!(usable(&json!("  usr_1 ")).as_deref(), Some("usr_1"));
         assert_eq!(usable(&json!(10231)).as_deref(), Some("10231"));
         assert_eq!(usable(&json!(u64::MAX)).as_deref(), Some("18446744073709551615"));
-        for unusable in [json!(""), json!("   "), json!(null), json!({}), json!(1.5), json!(true)] {
+        assert_eq!(usable(&json!(17.0)).as_deref(), Some("17"));
+        for unusable in [json!(""), json!("   "), json!(null), json!({}), json!(1.5), json!(1e300), json!(true)] {
             assert_eq!(usable(&unusable), None, "{unusable}");
         }
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::answers::Answers;
-use super::decide::{decide, decide_again, open_questions};
+use super::decide::{Decided, decide, decide_again, open_questions};
 use super::look_up::{Asked, LookedUp};
 use super::policy::Policy;
 use super::stopped;
 use crate::clock::Clock;
+use crate::decision::{Reason, Verdict};
 use crate::providers::Question;
 use crate::store::{HeldFact, Store, StoreError, Webhook, WebhookState, Work};
 use crate::telemetry::Metrics;
@@ -100,7 +101,8 @@ impl Decider {
         let (policy, now) = (self.policy.clone(), (self.clock)());
         Box::new(move |ledger| {
             for webhook in webhooks.iter() {
-                decide(ledger, &policy, webhook, now)?;
+                let decided = decide(ledger, &policy, webhook, now)?;
+                warn_of_unsupported(webhook, &decided);
             }
             Ok(())
         })
@@ -185,5 +187,18 @@ impl Decider {
             }))
             .await?;
         Ok(questions.await.unwrap_or_default())
+    }
+}
+
+/// An endpoint that is set to such a version tells nothing that can be read, and only a person can change it.
+fn warn_of_unsupported(webhook: &Webhook, decided: &Decided) {
+    for decision in &decided.decisions {
+        if let Verdict::Ignore { reason: Reason::UnsupportedVersion, message } = &decision.verdict {
+            tracing::warn!(
+                provider = webhook.scope.provider,
+                event_id = webhook.event_id,
+                "a webhook was answered and ignored: {message}"
+            );
+        }
     }
 }

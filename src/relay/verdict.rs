@@ -13,7 +13,7 @@ use super::reported::ReportedStates;
 use super::waiting::RULES_TOPIC;
 use super::writing::{Draft, Resolved};
 use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
-use crate::decision::{Reason, Sending, Verdict};
+use crate::decision::{Reason, Sending, Verdict, WarningCode};
 use crate::facts::{Change, Detail, Fact, Invoice, Learned, Reading, Refund, Subscription};
 use crate::rules::{CustomerView, Input, Ruled, Ruling};
 use crate::store::{Ledger, StoreError, Webhook};
@@ -352,8 +352,11 @@ fn deleted() -> Judged {
     ignored(Reason::CustomerDeleted, "personal data in the directory was erased; nothing is sent", None)
 }
 
+/// Only what is odd about the customer says why there may be no code.
 fn not_referred(fact: &Fact) -> String {
-    let hints: Vec<&str> = fact.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let of_customer = [WarningCode::MetadataOnWrongObject, WarningCode::PaidByAnother].map(WarningCode::as_str);
+    let odd = fact.warnings.iter().filter(|warning| of_customer.contains(&warning.code.as_str()));
+    let hints: Vec<&str> = odd.map(|warning| warning.message.as_str()).collect();
     let hint = if hints.is_empty() { String::new() } else { format!("; but {}", hints.join("; ")) };
     format!("the customer carries no referral code{hint}")
 }

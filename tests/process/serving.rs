@@ -88,6 +88,20 @@ async fn chargebee_with_the_right_credentials_is_taken() {
 }
 
 #[tokio::test]
+async fn a_body_of_an_api_version_that_cannot_be_read_is_answered_and_the_log_says_what_to_do() {
+    let (_place, cello, mut serving) = start().await;
+    let body = std::fs::read_to_string(fixtures("chargebee/payment-succeeded-api-v1.json")).unwrap();
+
+    let basic = "Basic cmVsYXk6cGFzcyB3b3Jk";
+    assert_eq!(serving.post.with("chargebee", "Authorization", basic, &body).await.unwrap(), 200);
+
+    let line = serving.line("a webhook was answered and ignored").await;
+    assert_eq!((line["level"].as_str(), line["provider"].as_str()), (Some("WARN"), Some("chargebee")));
+    assert!(line["message"].as_str().unwrap().contains("choose v2 in the webhook's settings"), "{line}");
+    assert_eq!(cello.calls(Endpoint::Events), 0);
+}
+
+#[tokio::test]
 async fn a_live_webhook_never_reaches_the_sandbox() {
     let (place, cello, serving) = start().await;
 

@@ -44,7 +44,7 @@ pub fn in_content(event: &Event) -> Option<(Customer, Vec<Warning>)> {
     let customer = Customer {
         id: object.owned("id")?,
         referral,
-        email: object.owned("email"),
+        email: filled(object, "email"),
         name: name(object),
         metadata: metadata(object),
         country: object.country("billing_address.country"),
@@ -56,14 +56,44 @@ pub fn in_content(event: &Event) -> Option<(Customer, Vec<Warning>)> {
     Some((customer, warnings))
 }
 
-fn referral_data(customer: &Value, keys: &Keys) -> (ReferralData, Vec<Warning>) {
-    let meta_data = meta_data(customer);
+/// The customer whose `object` is: an invoice, a credit note or a subscription names its own. In an account hierarchy
+/// that may be another one than the customer in the body, who then only pays: whoever pays a bill is not the one who
+/// bought. `None` without a customer in the body.
+///
+/// <https://apidocs.chargebee.com/docs/api/hierarchies>
+pub fn owner(event: &Event, object: Option<&Value>) -> Option<String> {
+    let in_body = event.content.owned("customer.id")?;
+    Some(object.and_then(|object| object.owned("customer_id")).unwrap_or(in_body))
+}
+
+/// Who paid, where that is another one than the customer whose invoice is in the body.
+pub fn other_payer<'a>(event: &Event<'a>) -> Option<&'a str> {
+    let content = event.content;
+    let owner = content.text("invoice.customer_id").or_else(|| content.text("customer.id"))?;
+    let payers = ["transaction.customer_id", "invoice.payment_owner", "customer.id"];
+    payers.into_iter().filter_map(|payer| content.text(payer)).find(|payer| *payer != owner)
+}
+
+/// A warning where the subscription in the body carries a code: only the customer's is read, here and by Cello.
+pub fn code_elsewhere(event: &Event) -> Option<Warning> {
+    let (data, _) = referral_data(event.content.at("subscription")?, event.keys);
+    data.ucc.map(|_| {
+        let message = "a code stands on the subscription; only the customer's is read";
+        Warning::new(WarningCode::MetadataOnWrongObject, message)
+    })
+}
+
+fn referral_data(object: &Value, keys: &Keys) -> (ReferralData, Vec<Warning>) {
+    let meta_data = meta_data(object);
     let in_meta_data = |key: &str| meta_data.as_deref()?.get(key).and_then(usable);
-    let in_field = |key: &str| customer.get(format!("cf_{key}")).and_then(usable);
+    let in_field = |key: &str| custom_field(object, key);
     let data = keys.read(|key| in_meta_data(key).or_else(|| in_field(key)));
     let (first, second) = (keys.read(in_meta_data), keys.read(in_field));
-    let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
-    let warnings = if differ(&first.ucc, &second.ucc) || differ(&first.user_id, &second.user_id) {
+    let differ = |of: fn(&ReferralData) -> &Option<String>| {
+        let (first, second) = (of(&first), of(&second));
+        first.is_some() && second.is_some() && first != second
+    };
+    let warnings = if differ(|data| &data.ucc) || differ(|data| &data.user_id) || differ(|data| &data.organization_id) {
         vec![Warning::new(
             WarningCode::MetadataDiffers,
             "`meta_data` and the custom fields of the customer differ; `meta_data` is used",
@@ -84,17 +114,28 @@ fn metadata(customer: &Value) -> Metadata {
     metadata
 }
 
+/// Chargebee begins the names of custom fields with `cf_` and writes them in lower case; the settings may do neither.
+fn custom_field(object: &Value, key: &str) -> Option<String> {
+    let field = format!("cf_{}", key.strip_prefix("cf_").unwrap_or(key));
+    [&field, &field.to_ascii_lowercase()].into_iter().find_map(|field| object.get(field).and_then(usable))
+}
+
 /// An object, or the JSON text of one.
-fn meta_data(customer: &Value) -> Option<Cow<'_, Value>> {
-    match customer.at("meta_data")? {
+fn meta_data(object: &Value) -> Option<Cow<'_, Value>> {
+    match object.at("meta_data")? {
         Value::String(text) => serde_json::from_str(text).ok().map(Cow::Owned),
         value => Some(Cow::Borrowed(value)),
     }
 }
 
 fn name(customer: &Value) -> Option<String> {
-    let parts: Vec<&str> = ["first_name", "last_name"].into_iter().filter_map(|key| customer.text(key)).collect();
-    if parts.is_empty() { customer.owned("company") } else { Some(parts.join(" ")) }
+    let parts: Vec<String> = ["first_name", "last_name"].into_iter().filter_map(|key| filled(customer, key)).collect();
+    if parts.is_empty() { filled(customer, "company") } else { Some(parts.join(" ")) }
+}
+
+/// Text that is not blank, trimmed.
+fn filled(object: &Value, key: &str) -> Option<String> {
+    object.text(key).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -139,9 +180,26 @@ mod tests {
     }
 
     #[test]
+    fn a_custom_field_is_found_whatever_case_and_prefix_the_settings_give_its_key() {
+        let aliases = json!({ "cf_cello_ucc": "code", "cf_productuserid": "17" });
+        assert_eq!(referral(aliases), (Some("code".to_owned()), Some("17".to_owned())));
+        let own = json!({ "cf_partner_code": "code" });
+        for key in ["partner_code", "cf_partner_code", "Partner_Code"] {
+            assert_eq!(custom_field(&own, key).as_deref(), Some("code"), "{key}");
+        }
+        let both = json!({ "cf_Partner": " ", "cf_partner": "code" });
+        assert_eq!(custom_field(&both, "Partner").as_deref(), Some("code"));
+    }
+
+    #[test]
     fn meta_data_and_fields_that_differ_are_worth_a_word() {
         let both = json!({ "meta_data": { "cello_ucc": "code" }, "cf_cello_ucc": "other" });
         assert_eq!(seen("customer_created", both).1.warnings(), ["metadata_differs"]);
+        for key in ["new_user_id", "new_user_organization_id"] {
+            let mut one = json!({ "meta_data": { key: "a" } });
+            one[format!("cf_{key}")] = json!("b");
+            assert_eq!(seen("customer_created", one).1.warnings(), ["metadata_differs"], "{key}");
+        }
         let same = json!({ "meta_data": { "cello_ucc": "code" }, "cf_cello_ucc": " code" });
         assert_eq!(seen("customer_created", same).1.warnings(), [""; 0]);
     }
@@ -172,6 +230,9 @@ mod tests {
         assert_eq!(name(json!({ "first_name": "Ada", "last_name": "L.", "company": "Acme" })).unwrap(), "Ada L.");
         assert_eq!(name(json!({ "last_name": "L." })).unwrap(), "L.");
         assert_eq!(name(company).unwrap(), "Acme");
+        assert_eq!(name(json!({ "first_name": " ", "last_name": " L. ", "company": "Acme" })).unwrap(), "L.");
+        assert_eq!(name(json!({ "first_name": " ", "company": " " })), None);
+        assert_eq!(seen("customer_created", json!({ "email": "  " })).0.email, None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod basic;
 mod customer;
 mod payment;
+mod refund;
 mod subscription;
 
 use async_trait::async_trait;
@@ -99,7 +100,7 @@ impl Provider for Chargebee {
             }
             "subscription_cancelled" | "subscription_canceled" | "subscription_deleted" => subscription::ended(&event)?,
             "payment_succeeded" => payment::succeeded(&event)?,
-            "payment_refunded" => payment::refunded(&event)?,
+            "payment_refunded" => refund::refunded(&event)?,
             "subscription_renewed" | "subscription_items_renewed" => {
                 Reading::nothing(Reason::ReportedElsewhere, "`payment_succeeded` tells of the renewal's payment")
             }
@@ -108,9 +109,12 @@ impl Provider for Chargebee {
             }
             _ => Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{}`", event.kind)),
         };
+        let Reading { learned: more, mut facts, nothing } = reading;
         let mut learned = event.learned();
-        learned.extend(reading.learned);
-        Ok(Reading { learned, ..reading })
+        learned.extend(more);
+        let elsewhere = customer::code_elsewhere(&event);
+        facts.iter_mut().for_each(|fact| fact.warnings.extend(elsewhere.clone()));
+        Ok(Reading { learned, facts, nothing })
     }
 
     fn can_look_up(&self) -> bool {
@@ -127,7 +131,7 @@ impl Provider for Chargebee {
     }
 
     fn recognises(&self, body: &Value) -> bool {
-        body.text("event_type").is_some() && body.at("content").is_some()
+        body.text("event_type").is_some() && (body.at("content").is_some() || body.at("api_version").is_some())
     }
 }
 
@@ -148,7 +152,8 @@ impl<'a> Event<'a> {
             id: body.text("id").ok_or_else(|| missing("id"))?,
             kind,
             at: body.time("occurred_at").ok_or_else(|| missing("occurred_at"))?,
-            content: body.at("content").ok_or_else(|| missing("content"))?,
+            // Without content there is nothing to tell, but a type nobody knows must not fail for it.
+            content: body.at("content").unwrap_or(&Value::Null),
             keys,
         })
     }
@@ -164,9 +169,10 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// Milliseconds: the resource's own version, else the time of the event.
+    /// Milliseconds: the resource's own version, else the time of the event. Resources unchanged since September 2016
+    /// have none of their own.
     fn version(&self, resource: &Value) -> i64 {
-        resource.int("resource_version").unwrap_or(self.at.as_millisecond())
+        resource.int("resource_version").filter(|version| *version > 0).unwrap_or(self.at.as_millisecond())
     }
 
     /// Customer and subscription travel in most events, whatever these tell.

@@ -1,4 +1,4 @@
-//! Payments and refunds: which invoices a transaction completes, and which it gives back.
+//! Payments: which invoices a transaction completes, what each is for, and how much money was collected for it.
 //!
 //! One payment can settle several invoices, and several payments one invoice. An invoice is reported once, by the
 //! payment that completes it, with all the money collected for it.
@@ -6,14 +6,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Event, subscription};
+use super::{Event, customer, subscription};
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Plan, Reading, Refund};
+use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Plan, Reading};
 use crate::interval::Interval;
 use crate::money::{Currency, share};
 use crate::providers::ReadError;
@@ -27,12 +25,12 @@ pub fn succeeded(event: &Event) -> Result<Reading, ReadError> {
     if let Some(reading) = unsuccessful(transaction, "payment") {
         return Ok(reading);
     }
-    let Some(customer) = event.content.owned("customer.id") else {
-        return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
-    };
     let linked = transaction.list("linked_invoices");
     let on_account = transaction.at("linked_invoices").is_some() && linked.is_empty();
     let body_invoice = event.content.at("invoice").filter(|_| !on_account);
+    let Some(owner) = customer::owner(event, body_invoice) else {
+        return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
+    };
     if body_invoice.is_none() && linked.is_empty() {
         return Ok(Reading::nothing(Reason::MoneyOnAccount, "the payment is applied to no invoice"));
     }
@@ -40,21 +38,30 @@ pub fn succeeded(event: &Event) -> Result<Reading, ReadError> {
         invoice.and_then(|invoice| invoice.time("paid_at")).or_else(|| transaction.time("date")).unwrap_or(event.at)
     };
     let mut facts = Vec::new();
-    let mut add = |at: Timestamp, invoice: Invoice, warnings: Vec<Warning>| {
+    let mut add = |at: Timestamp, customer: Option<&str>, invoice: Invoice, warnings: Vec<Warning>| {
         let detail = Detail::InvoicePaid(Box::new(invoice));
-        facts.push(Fact { at, customer: Some(customer.clone()), detail, warnings });
+        facts.push(Fact { at, customer: customer.map(str::to_owned), detail, warnings });
     };
+    let payer = customer::other_payer(event);
     if let Some(object) = body_invoice.filter(|invoice| invoice.text("status") == Some("paid")) {
         let id = object.owned("id").ok_or_else(|| event.missing("content.invoice.id"))?;
-        let (invoice, warnings) = whole_invoice(event, id, object);
-        add(paid_at(Some(object)), invoice, warnings);
+        let (invoice, mut warnings) = whole_invoice(event, id, object);
+        warnings.extend(payer.map(|payer| {
+            let message = format!("`{payer}` paid the invoice of `{owner}`; it is a purchase of `{owner}`");
+            Warning::new(WarningCode::PaidByAnother, message)
+        }));
+        add(paid_at(Some(object)), Some(&owner), invoice, warnings);
     }
-    let elsewhere = linked.iter().filter(|link| link.text("invoice_status") == Some("paid"));
-    for link in elsewhere.filter(|link| link.text("invoice_id") != body_invoice.and_then(|invoice| invoice.text("id")))
-    {
-        if let (Some(id), Some(amount)) = (link.owned("invoice_id"), link.int("applied_amount")) {
-            add(paid_at(None), linked_invoice(id, amount, transaction), vec![]);
-        }
+    // Where somebody pays for others, nothing tells whose the invoices are that are only named.
+    let owner_of_others = Some(owner.as_str()).filter(|_| payer.is_none());
+    let in_body = body_invoice.and_then(|invoice| invoice.text("id"));
+    for link in settled(linked).into_iter().filter(|link| Some(link.invoice) != in_body) {
+        let warnings = link.is_part().then(|| {
+            let message = format!("of `{}` only what this payment covers is known: {}", link.invoice, link.amount);
+            Warning::new(WarningCode::PartOfInvoice, message)
+        });
+        let invoice = linked_invoice(event, link.invoice.to_owned(), link.amount);
+        add(paid_at(None), owner_of_others, invoice, warnings.into_iter().collect());
     }
     if facts.is_empty() {
         return Ok(Reading::nothing(
@@ -65,72 +72,80 @@ pub fn succeeded(event: &Event) -> Result<Reading, ReadError> {
     Ok(Reading { facts, ..Reading::default() })
 }
 
-/// Money given back: one fact for each invoice it was for.
-pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
-    let transaction = event.content.at("transaction").ok_or_else(|| event.missing("content.transaction"))?;
-    if let Some(reading) = unsuccessful(transaction, "refund") {
-        return Ok(reading);
-    }
-    let Some(customer) = event.content.owned("customer.id") else {
-        return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
-    };
-    let id = transaction.owned("id").ok_or_else(|| event.missing("content.transaction.id"))?;
-    let whole = transaction.int("amount").ok_or_else(|| event.missing("content.transaction.amount"))?;
-    let mut by_invoice: BTreeMap<String, i64> = BTreeMap::new();
-    for link in transaction.list("linked_credit_notes") {
-        if let Some(invoice) = link.owned("cn_reference_invoice_id") {
-            let sum = by_invoice.entry(invoice).or_default();
-            *sum = sum.saturating_add(link.int("applied_amount").unwrap_or(0));
-        }
-    }
-    let several = by_invoice.len() > 1;
-    let parts: Vec<(Option<String>, i64)> = if several {
-        by_invoice.into_iter().map(|(invoice, amount)| (Some(invoice), amount)).collect()
-    } else {
-        let named = by_invoice.into_keys().next();
-        let invoice = named
-            .or_else(|| event.content.owned("credit_note.reference_invoice_id"))
-            .or_else(|| event.content.owned("invoice.id"));
-        vec![(invoice, whole)]
-    };
-    let subscription =
-        event.content.owned("invoice.subscription_id").or_else(|| event.content.owned("subscription.id"));
-    let facts = parts.into_iter().map(|(invoice, amount)| Fact {
-        at: event.at,
-        customer: Some(customer.clone()),
-        detail: Detail::PaymentRefunded(Refund {
-            id: match &invoice {
-                Some(invoice) if several => format!("{id}:{invoice}"),
-                _ => id.clone(),
-            },
-            amount: Some(amount),
-            running_total: None,
-            currency: transaction.text("currency_code").and_then(Currency::parse),
-            invoice,
-            payments: transaction.owned("refunded_txn_id").into_iter().collect(),
-            subscription: subscription.clone(),
-        }),
-        warnings: vec![],
-    });
-    Ok(Reading { facts: facts.collect(), ..Reading::default() })
-}
-
-fn unsuccessful(transaction: &Value, expected: &str) -> Option<Reading> {
+/// Why the transaction is none of money that has moved the `expected` way; `None` where it is.
+pub fn unsuccessful(transaction: &Value, expected: &str) -> Option<Reading> {
     let kind = transaction.text("type").unwrap_or(expected);
     let status = transaction.text("status").unwrap_or("success");
-    (kind != expected || status != "success")
-        .then(|| Reading::nothing(Reason::NotSuccessful, format!("the transaction is a {kind} with status `{status}`")))
+    (kind != expected || status != "success").then(|| {
+        Reading::nothing(Reason::NotSuccessful, format!("a transaction of type `{kind}` with status `{status}`"))
+    })
+}
+
+/// The first of `places` in the event that names a currency. A site with one currency may leave it out of some; a
+/// transaction is always in the currency of its invoice. That of the site's books (`base_currency_code`) is never asked.
+pub fn currency(event: &Event, places: &[&str]) -> Option<Currency> {
+    places.iter().find_map(|place| event.content.text(place).and_then(Currency::parse))
+}
+
+/// An invoice that a transaction was applied to, by what the transaction says of it.
+struct Link<'a> {
+    invoice: &'a str,
+    /// What the transaction covers of it, in minor units.
+    amount: i64,
+    total: Option<i64>,
+}
+
+impl Link<'_> {
+    /// Whether something else covered the rest: credits, or an earlier part payment.
+    fn is_part(&self) -> bool {
+        self.total.is_some_and(|total| self.amount < total)
+    }
+}
+
+/// The invoices that are paid, each once, though a transaction may be applied to one invoice in several steps.
+fn settled(linked: &[Value]) -> Vec<Link<'_>> {
+    let mut settled: Vec<Link> = Vec::new();
+    for link in linked.iter().filter(|link| link.text("invoice_status") == Some("paid")) {
+        let (Some(invoice), Some(amount)) = (link.text("invoice_id"), link.int("applied_amount")) else { continue };
+        match settled.iter_mut().find(|known| known.invoice == invoice) {
+            Some(known) => known.amount = known.amount.saturating_add(amount),
+            None => settled.push(Link { invoice, amount, total: link.int("invoice_total") }),
+        }
+    }
+    settled
+}
+
+/// The subscription an invoice is for. One for several names none itself. Then the subscription in the body counts, if
+/// it is among them and all are billed alike, else the one of the line that decides. A one-off invoice that names
+/// none at all belongs to the subscriber's.
+fn subscription_of(event: &Event, invoice: &Value) -> Option<String> {
+    let (lines, recurring) = (Line::all(invoice), is_recurring(invoice));
+    let in_body = event.content.owned("subscription.id");
+    let among = |id: &String| lines.iter().any(|line| line.subscription.as_ref() == Some(id));
+    let of_body = in_body.clone().filter(|id| among(id) && mixed_subscriptions(&lines, recurring).is_none());
+    let of_line = || deciding(&lines, recurring).and_then(|line| line.subscription.clone());
+    invoice.owned("subscription_id").or(of_body).or_else(of_line).or(in_body.filter(|_| !recurring))
+}
+
+fn is_recurring(invoice: &Value) -> bool {
+    invoice.flag("recurring") != Some(false)
+}
+
+/// Money collected: that of payments which succeeded, not credits. The sum is given, save by very old invoices.
+fn collected(invoice: &Value) -> i64 {
+    invoice.int("amount_paid").unwrap_or_else(|| {
+        let payments = invoice.list("linked_payments").iter();
+        let succeeded = payments.filter(|payment| payment.text("txn_status") == Some("success"));
+        succeeded.fold(0, |sum: i64, payment| sum.saturating_add(payment.int("applied_amount").unwrap_or(0)))
+    })
 }
 
 /// The invoice that travels in the event.
 fn whole_invoice(event: &Event, id: String, object: &Value) -> (Invoice, Vec<Warning>) {
-    let lines: Vec<Line> = object.list("line_items").iter().map(Line::read).collect();
-    let recurring = object.flag("recurring") != Some(false);
+    let lines = Line::all(object);
+    let recurring = is_recurring(object);
     let main = deciding(&lines, recurring);
-    let subscription_id = main
-        .filter(|_| object.at("subscription_id").is_none())
-        .and_then(|line| line.subscription.clone())
-        .or_else(|| object.owned("subscription_id"));
+    let subscription_id = subscription_of(event, object);
     // The subscription in the body speaks for the invoice only if the invoice is of that subscription.
     let subscription = subscription::in_content(event).filter(|known| Some(&known.id) == subscription_id.as_ref());
     let (billing, plan) = match (&subscription, main) {
@@ -142,17 +157,13 @@ fn whole_invoice(event: &Event, id: String, object: &Value) -> (Invoice, Vec<War
         (_, Some(line)) => (line.stretch(), Plan { price_id: line.entity.clone(), ..Plan::default() }),
         (_, None) => (Billing::Stretch(None), Plan::default()),
     };
-    let amount_paid = object.int("amount_paid").unwrap_or(0);
+    let amount_paid = collected(object);
     let total = object.int("total").unwrap_or(amount_paid);
     let tax = object.int("tax").unwrap_or(0);
     let invoice = Invoice {
         id,
         subscription: subscription_id,
-        currency: object
-            .text("currency_code")
-            // Sites with one currency may leave it out; a payment is in the currency of its invoice.
-            .or_else(|| event.content.text("transaction.currency_code"))
-            .and_then(Currency::parse),
+        currency: currency(event, &["invoice.currency_code", "transaction.currency_code"]),
         amount_paid,
         amount_paid_net: share(amount_paid, total.saturating_sub(tax), total).unwrap_or(amount_paid),
         total,
@@ -172,11 +183,11 @@ fn whole_invoice(event: &Event, id: String, object: &Value) -> (Invoice, Vec<War
 }
 
 /// An invoice that is only named by the transaction that settles it: its plan is not known.
-fn linked_invoice(id: String, amount: i64, transaction: &Value) -> Invoice {
+fn linked_invoice(event: &Event, id: String, amount: i64) -> Invoice {
     Invoice {
         id,
         subscription: None,
-        currency: transaction.text("currency_code").and_then(Currency::parse),
+        currency: currency(event, &["transaction.currency_code", "invoice.currency_code"]),
         amount_paid: amount,
         amount_paid_net: amount,
         total: amount,
@@ -227,6 +238,10 @@ struct Line {
 }
 
 impl Line {
+    fn all(invoice: &Value) -> Vec<Self> {
+        invoice.list("line_items").iter().map(Self::read).collect()
+    }
+
     fn read(line: &Value) -> Self {
         let (from, to) = (line.int("date_from"), line.int("date_to"));
         Self {
@@ -264,7 +279,10 @@ impl Line {
     /// The word for the billed stretch; it ends with the next one's first second or a second before it.
     fn stretch(&self) -> Billing {
         let Some(seconds) = self.seconds else { return Billing::Stretch(None) };
-        // Half a day is added because a stretch across the change to summer time is an hour short.
-        Billing::Stretch(Interval::of_days(seconds.saturating_add(1 + SECONDS_OF_A_DAY / 2) / SECONDS_OF_A_DAY))
+        // A stretch across the change to summer time is an hour short.
+        let days = seconds.saturating_add(1 + 3600) / SECONDS_OF_A_DAY;
+        // Weeks have one length; the days around it belong to something prorated.
+        let exact = |word: &Interval| *word != Interval::BiWeekly || days == 14;
+        Billing::Stretch(Interval::of_days(days).filter(exact))
     }
 }

@@ -5,7 +5,7 @@ mod tests;
 
 use serde_json::Value;
 
-use super::Event;
+use super::{Event, customer};
 use crate::decision::Reason;
 use crate::facts::{Change, Detail, Fact, Phase, Plan, Reading, Subscription};
 use crate::interval::Period;
@@ -25,7 +25,11 @@ pub fn created(event: &Event) -> Result<Reading, ReadError> {
 
 /// A future subscription that begins.
 pub fn started(event: &Event) -> Result<Reading, ReadError> {
-    Ok(fact(event, Detail::SubscriptionStarted(required(event)?)))
+    let subscription = required(event)?;
+    Ok(match subscription.phase {
+        Phase::Ended => not_started("cancelled"),
+        _ => fact(event, Detail::SubscriptionStarted(subscription)),
+    })
 }
 
 /// A trial that became paid.
@@ -37,7 +41,11 @@ pub fn activated(event: &Event) -> Result<Reading, ReadError> {
 pub fn changed(event: &Event) -> Result<Reading, ReadError> {
     Ok(match required(event)?.phase {
         Phase::Pending => not_started("future"),
-        Phase::Ended => Reading::nothing(Reason::ReportedElsewhere, "`subscription_cancelled` tells of the end"),
+        Phase::Ended => {
+            let status = event.content.text("subscription.status").unwrap_or_default();
+            let message = format!("its status is `{status}`; where it has ended, `subscription_cancelled` tells");
+            Reading::nothing(Reason::ReportedElsewhere, message)
+        }
         _ => fact(event, change(event, Change::Unsaid)?),
     })
 }
@@ -46,12 +54,18 @@ pub fn changed(event: &Event) -> Result<Reading, ReadError> {
 /// began, and nothing was reported of it.
 pub fn ended(event: &Event) -> Result<Reading, ReadError> {
     let subscription = required(event)?;
-    let began = ["started_at", "activated_at", "trial_start", "current_term_start"];
-    let object = event.content.at("subscription");
-    if object.is_some_and(|object| began.into_iter().all(|key| object.at(key).is_none())) {
+    if event.content.at("subscription").is_some_and(never_began) {
         return Ok(Reading::nothing(Reason::NotStarted, "it ended before it began"));
     }
     Ok(fact(event, Detail::SubscriptionEnded(subscription)))
+}
+
+/// Told by its status, or by times that say when it was made and not when it began. One without any times tells
+/// nothing, and its end is not kept from Cello for that.
+fn never_began(object: &Value) -> bool {
+    let began = ["started_at", "activated_at", "trial_start", "current_term_start"];
+    let has_begun = began.into_iter().any(|key| object.at(key).is_some());
+    !has_begun && (object.text("status") == Some("future") || object.at("created_at").is_some())
 }
 
 fn change(event: &Event, change: Change) -> Result<Detail, ReadError> {
@@ -59,7 +73,7 @@ fn change(event: &Event, change: Change) -> Result<Detail, ReadError> {
 }
 
 fn fact(event: &Event, detail: Detail) -> Reading {
-    let Some(customer) = event.content.owned("customer.id") else {
+    let Some(customer) = customer::owner(event, event.content.at("subscription")) else {
         return Reading::nothing(Reason::NoCustomer, "there is no customer in the event");
     };
     Reading::fact(Fact { at: event.at, customer: Some(customer), detail, warnings: vec![] })
@@ -122,29 +136,29 @@ fn quantity(object: &Value, whole: &str, decimal: &str) -> Option<i64> {
 /// Minor units of one period: plan and addons; one-off charges left out. The given amount is used before unit price
 /// times quantity, since free units and tiers make them differ.
 fn recurring_amount(subscription: &Value) -> Option<i64> {
-    let cost = |object: &Value, amount: &str, unit: &str, of: &str| {
-        let decimal = format!("{of}_in_decimal");
-        // Without either form it is one; a fraction of a unit has no price in whole minor units.
-        let units = || {
-            if object.at(&decimal).is_none() && object.at(of).is_none() {
-                Some(1)
-            } else {
-                quantity(object, of, &decimal)
-            }
-        };
-        object.int(amount).or_else(|| object.int(unit)?.checked_mul(units()?))
-    };
     let items = subscription.list("subscription_items");
-    let mut amounts: Vec<Option<i64>> = items
-        .iter()
-        .filter(|item| item.text("item_type") != Some("charge"))
-        .map(|item| cost(item, "amount", "unit_price", "quantity"))
-        .collect();
+    let mut amounts: Vec<Option<i64>> =
+        items.iter().filter(|item| item.text("item_type") != Some("charge")).map(|item| cost(item, "")).collect();
     if items.is_empty() {
-        amounts.push(cost(subscription, "plan_amount", "plan_unit_price", "plan_quantity"));
-        amounts.extend(subscription.list("addons").iter().map(|addon| cost(addon, "amount", "unit_price", "quantity")));
+        amounts.push(cost(subscription, "plan_"));
+        amounts.extend(subscription.list("addons").iter().map(|addon| cost(addon, "")));
     }
     amounts.into_iter().try_fold(0_i64, |sum, amount| sum.checked_add(amount?))
+}
+
+/// What an item, addon or plan costs for one period; the names of its fields begin with `prefix`.
+fn cost(object: &Value, prefix: &str) -> Option<i64> {
+    let field = |name: &str| format!("{prefix}{name}");
+    // `None` for a fraction of a unit, which has no price in whole minor units.
+    let units = |name: &str, if_absent: i64| {
+        let (whole, decimal) = (field(name), field(&format!("{name}_in_decimal")));
+        let absent = object.at(&whole).is_none() && object.at(&decimal).is_none();
+        if absent { Some(if_absent) } else { quantity(object, &whole, &decimal) }
+    };
+    object.int(&field("amount")).or_else(|| {
+        let to_pay = units("quantity", 1)?.saturating_sub(units("free_quantity", 0)?.max(0)).max(0);
+        object.int(&field("unit_price"))?.checked_mul(to_pay)
+    })
 }
 
 fn phase(status: &str) -> Phase {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Forgive, play_in_every_order};
 use crate::webhooks::chargebee::*;
-use crate::webhooks::referred;
+use crate::webhooks::{OTHER_CODE, referred};
 
 const CREATED: &str = "customer_created";
 const CHANGED: &str = "customer_changed";
@@ -156,4 +156,68 @@ async fn seats_that_change_among_changes_of_nothing_and_a_return() {
         "subscription-updated:chargebee:cbsub_1:ev_subscription_reactivated_50",
     ];
     play_in_every_order(&history, &expected, &[Forgive::UpdateTeller]).await;
+}
+
+/// The completing payment may arrive before the first part, and both may tell of the paid invoice.
+#[tokio::test]
+async fn two_payments_of_one_invoice_whose_webhooks_both_say_that_it_is_paid() {
+    let history = [
+        event(CREATED, 0, json!({ "customer": known() })),
+        payment(10, known(), invoice("inv_1", "paid", 3000)),
+        payment(11, known(), invoice("inv_1", "paid", 3000)),
+        refund(30, known(), "inv_1", 400),
+    ];
+    let expected = ["signup:usr_1", "purchase:chargebee:inv_1", "refund:chargebee:txn_30"];
+    play_in_every_order(&history, &expected, &[]).await;
+}
+
+/// A refund of two invoices, told twice, of which one is only named by the payment and the other is paid later.
+#[tokio::test]
+async fn one_refund_of_two_invoices_that_are_reported_by_different_payments() {
+    let mut first = payment(10, known(), invoice("inv_1", "payment_due", 1000));
+    first["content"]["transaction"]["linked_invoices"] = json!([
+        { "invoice_id": "inv_1", "invoice_status": "payment_due", "applied_amount": 1000 },
+        { "invoice_id": "inv_2", "invoice_status": "paid", "applied_amount": 1500 },
+    ]);
+    let mut both = refund(30, known(), "inv_1", 900);
+    both["content"]["transaction"]["linked_credit_notes"] = json!([
+        { "cn_id": "cn_1", "applied_amount": 400, "cn_reference_invoice_id": "inv_1" },
+        { "cn_id": "cn_2", "applied_amount": 500, "cn_reference_invoice_id": "inv_2" },
+    ]);
+    let mut again = both.clone();
+    again["id"] = json!("ev_again");
+    let history = [
+        event(CREATED, 0, json!({ "customer": known() })),
+        first,
+        payment(20, known(), invoice("inv_1", "paid", 3000)),
+        both,
+        again,
+    ];
+    let expected = [
+        "signup:usr_1",
+        "purchase:chargebee:inv_2",
+        "purchase:chargebee:inv_1",
+        "refund:chargebee:txn_30:inv_1",
+        "refund:chargebee:txn_30:inv_2",
+    ];
+    play_in_every_order(&history, &expected, &[]).await;
+}
+
+/// A parent account pays for its child: the customer in the body of the payment is not the one who bought.
+#[tokio::test]
+async fn a_purchase_that_another_account_pays() {
+    let parent = || {
+        let mut parent = customer(0, json!({ "cello_ucc": OTHER_CODE, "new_user_id": "usr_parent" }));
+        parent["id"] = json!("cb_parent");
+        parent
+    };
+    let mut childs = invoice("inv_1", "paid", 3000);
+    childs["customer_id"] = json!("cb_1");
+    let mut paid = payment(10, parent(), childs.clone());
+    paid["content"]["transaction"]["customer_id"] = json!("cb_parent");
+    let mut back = refund(20, parent(), "inv_1", 500);
+    back["content"]["invoice"] = childs;
+    let history = [event(CREATED, 0, json!({ "customer": known() })), paid, back];
+    let expected = ["signup:usr_1", "purchase:chargebee:inv_1", "refund:chargebee:txn_20"];
+    play_in_every_order(&history, &expected, &[]).await;
 }

@@ -39,17 +39,6 @@ fn paid_by(of_invoice: Value, of_transaction: Value) -> Reading {
     chargebee("payment_succeeded", content)
 }
 
-fn refunded(transaction: Value, content: Value) -> Reading {
-    let transaction = changed(
-        json!({ "id": "txn_9", "type": "refund", "status": "success", "amount": 500, "currency_code": "EUR" }),
-        transaction,
-    );
-    chargebee(
-        "payment_refunded",
-        changed(json!({ "customer": { "id": "cus_1" }, "transaction": transaction }), content),
-    )
-}
-
 #[test]
 fn net_is_the_share_of_the_money_that_is_no_tax() {
     for (changes, net) in [
@@ -104,6 +93,63 @@ fn each_invoice_the_payment_completes_is_a_purchase_and_those_partly_paid_are_no
 }
 
 #[test]
+fn an_invoice_that_one_payment_is_applied_to_twice_is_one_purchase_of_both_amounts() {
+    let link = |amount: i64| json!({ "invoice_id": "inv_2", "invoice_status": "paid", "applied_amount": amount });
+    let reading = |amounts: [i64; 2]| {
+        let reading = paid_by(json!({ "status": "payment_due" }), json!({ "linked_invoices": amounts.map(link) }));
+        reading.invoice().amount_paid
+    };
+    assert_eq!(reading([300, 400]), 700);
+    assert_eq!(reading([i64::MAX, 1]), i64::MAX);
+}
+
+#[test]
+fn an_invoice_of_which_only_a_part_is_known_is_told_with_a_warning() {
+    let warnings = |total: Value| {
+        let link =
+            json!({ "invoice_id": "i", "invoice_status": "paid", "applied_amount": 300, "invoice_total": total });
+        let due = json!({ "status": "payment_due" });
+        paid_by(due, json!({ "linked_invoices": [link] })).warnings().join(",")
+    };
+    assert_eq!(warnings(json!(301)), "part_of_invoice");
+    for whole in [json!(300), Value::Null] {
+        assert_eq!(warnings(whole), "");
+    }
+}
+
+#[test]
+fn a_purchase_is_of_the_customer_whose_invoice_it_is_whoever_pays() {
+    let link = |id: &str| json!({ "invoice_id": id, "invoice_status": "paid", "applied_amount": 1190 });
+    let read = |of_invoice: Value, mut of_transaction: Value| {
+        of_transaction["linked_invoices"] = json!([link("inv_1"), link("inv_2")]);
+        let told = paid_by(of_invoice, of_transaction).facts.into_iter();
+        let told = told.map(|fact| (fact.customer, fact.warnings.first().map(|warning| warning.code.clone())));
+        told.collect::<Vec<_>>()
+    };
+    let own = (Some("cus_1".to_owned()), None);
+    for names in [json!({}), json!({ "customer_id": "cus_1", "payment_owner": "cus_1" })] {
+        assert_eq!(read(names, json!({ "customer_id": "cus_1" })), [own.clone(), own.clone()]);
+    }
+    let warned = Some("paid_by_another".to_owned());
+    // The customer in the body, `cus_1`, only pays.
+    let childs = (Some("cus_child".to_owned()), warned.clone());
+    assert_eq!(read(json!({ "customer_id": "cus_child" }), json!({})), [childs, (None, None)]);
+    // The customer in the body has the invoice, and another one pays.
+    let parents = [(Some("cus_1".to_owned()), warned), (None, None)];
+    let id = json!({ "customer_id": "cus_1" });
+    assert_eq!(read(id.clone(), json!({ "customer_id": "cus_parent" })), parents);
+    assert_eq!(read(json!({ "customer_id": "cus_1", "payment_owner": "cus_parent" }), id), parents);
+}
+
+#[test]
+fn money_that_is_not_summed_up_is_that_of_the_payments_that_succeeded() {
+    let payment = |status: &str, amount: i64| json!({ "txn_status": status, "applied_amount": amount });
+    let payments = json!([payment("success", 600), payment("failure", 600), payment("success", 590)]);
+    assert_eq!(paid(json!({ "amount_paid": null, "linked_payments": payments })).invoice().amount_paid, 1190);
+    assert_eq!(paid(json!({ "amount_paid": 7, "linked_payments": payments })).invoice().amount_paid, 7);
+}
+
+#[test]
 fn it_happened_when_the_invoice_was_paid_else_at_the_transaction_else_at_the_event() {
     let at = |reading: Reading| reading.only_fact().at.as_second() - AT;
     assert_eq!(at(paid_by(json!({ "paid_at": AT - 30 }), json!({ "date": AT - 20 }))), -30);
@@ -121,6 +167,7 @@ fn a_stretch_has_the_word_for_its_days_across_summer_time_and_with_either_end() 
     for (seconds, word) in [
         (7 * day, Interval::Weekly),
         (7 * day - 1, Interval::Weekly),
+        (7 * day - hour - 1, Interval::Weekly),
         (14 * day, Interval::BiWeekly),
         (28 * day, Interval::Monthly),
         (31 * day - 1, Interval::Monthly),
@@ -136,7 +183,7 @@ fn a_stretch_has_the_word_for_its_days_across_summer_time_and_with_either_end() 
     ] {
         assert_eq!(stretch(seconds), Billing::Stretch(Some(word)), "{seconds} s");
     }
-    for prorated in [0, 12 * day, 20 * day, 60 * day, 200 * day] {
+    for prorated in [0, 12 * day, 13 * day, 15 * day, 20 * day, 28 * day - 2 * hour, 60 * day, 200 * day, i64::MIN] {
         assert_eq!(stretch(prorated), Billing::Stretch(None), "{prorated} s");
     }
 }
@@ -186,6 +233,47 @@ fn an_invoice_for_several_subscriptions_is_told_by_its_largest_plan() {
 }
 
 #[test]
+fn the_subscription_in_the_body_speaks_for_an_invoice_of_several_that_are_billed_alike() {
+    let read = |body: Value, days: i64| {
+        let lines = json!([
+            line("plan_item_price", "plan-m", "sub_1", 1000, 31),
+            line("plan_item_price", "plan-other", "sub_2", 3000, days),
+        ]);
+        let subscription = json!({
+            "id": body, "status": "active", "billing_period": 1, "billing_period_unit": "month",
+            "subscription_items": [{ "item_type": "plan", "item_price_id": "plan-m", "quantity": 5 }],
+        });
+        let content = json!({
+            "customer": { "id": "cus_1" }, "transaction": { "id": "txn_1" }, "subscription": subscription,
+            "invoice": changed(invoice(), json!({ "subscription_id": null, "line_items": lines })),
+        });
+        let invoice = chargebee("payment_succeeded", content).invoice().clone();
+        (invoice.subscription.unwrap(), invoice.plan.price_id.unwrap(), invoice.seats)
+    };
+    let (own, largest) = (("sub_1".into(), "plan-m".into(), Some(5)), ("sub_2".into(), "plan-other".into(), None));
+    assert_eq!(read(json!("sub_1"), 30), own);
+    assert_eq!(read(json!("sub_1"), 365), largest, "billed differently");
+    assert_eq!(read(json!("sub_3"), 30), largest, "none of the invoice's");
+}
+
+#[test]
+fn a_one_off_invoice_that_names_no_subscription_is_the_subscribers() {
+    let read = |recurring: bool, named: Value| {
+        let of_invoice = json!({
+            "recurring": recurring, "subscription_id": named, "line_items": [{ "entity_type": "adhoc", "amount": 5 }],
+        });
+        let content = json!({
+            "customer": { "id": "cus_1" }, "transaction": { "id": "txn_1" }, "subscription": { "id": "sub_7" },
+            "invoice": changed(invoice(), of_invoice),
+        });
+        chargebee("payment_succeeded", content).invoice().subscription.clone()
+    };
+    assert_eq!(read(false, Value::Null).as_deref(), Some("sub_7"));
+    assert_eq!(read(false, json!("sub_1")).as_deref(), Some("sub_1"));
+    assert_eq!(read(true, Value::Null), None);
+}
+
+#[test]
 fn a_one_off_invoice_is_named_by_its_largest_line() {
     let lines = json!([line("adhoc", "small", "", 10, 0), line("charge_item_price", "large", "", 20, 0)]);
     let reading = paid(json!({ "recurring": false, "line_items": lines }));
@@ -195,46 +283,22 @@ fn a_one_off_invoice_is_named_by_its_largest_line() {
 }
 
 #[test]
-fn a_refund_names_its_invoice_in_one_of_three_places() {
-    let linked = json!({ "linked_credit_notes": [{ "applied_amount": 500, "cn_reference_invoice_id": "inv_1" }] });
-    let noted = json!({ "credit_note": { "reference_invoice_id": "inv_2" }, "invoice": { "id": "inv_3" } });
-    let invoice_of = |transaction: Value, content: Value| refunded(transaction, content).refund().invoice.clone();
-    assert_eq!(invoice_of(linked, noted.clone()).as_deref(), Some("inv_1"));
-    assert_eq!(invoice_of(json!({}), noted).as_deref(), Some("inv_2"));
-    assert_eq!(invoice_of(json!({}), json!({ "invoice": { "id": "inv_3" } })).as_deref(), Some("inv_3"));
-    assert_eq!(invoice_of(json!({}), json!({})), None);
-}
-
-#[test]
-fn a_refund_of_several_invoices_is_one_for_each_with_its_own_part() {
-    let note = |invoice: &str, amount: i64| json!({ "applied_amount": amount, "cn_reference_invoice_id": invoice });
-    let notes = json!([note("inv_1", 200), note("inv_2", 250), note("inv_1", 50)]);
-    let reading = refunded(json!({ "linked_credit_notes": notes }), json!({}));
-    let refunds: Vec<(&str, Option<i64>)> = reading
-        .facts
-        .iter()
-        .map(|fact| match &fact.detail {
-            Detail::PaymentRefunded(refund) => (refund.id.as_str(), refund.amount),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(refunds, [("txn_9:inv_1", Some(250)), ("txn_9:inv_2", Some(250))]);
-
-    // Two notes of one invoice are one refund: the whole transaction.
-    let one = refunded(json!({ "linked_credit_notes": [note("inv_1", 200), note("inv_1", 250)] }), json!({}));
-    assert_eq!((one.refund().id.as_str(), one.refund().amount), ("txn_9", Some(500)));
-}
-
-#[test]
-fn only_a_refund_that_succeeded_is_one() {
-    for transaction in [json!({ "status": "in_progress" }), json!({ "type": "payment" })] {
-        assert_eq!(refunded(transaction, json!({})).reason(), "not_successful");
-    }
-    assert_eq!(chargebee("refund_initiated", json!({})).reason(), "reported_elsewhere");
-}
-
-#[test]
 fn an_invoice_without_a_currency_has_that_of_its_payment() {
     let reading = paid_by(json!({ "currency_code": null }), json!({ "currency_code": "GBP" }));
     assert_eq!(reading.invoice().currency.as_ref().unwrap().as_str(), "GBP");
+    // The site's own currency is no currency of a payment.
+    let books = json!({ "currency_code": null, "base_currency_code": "USD", "exchange_rate": 1.2 });
+    assert_eq!(paid_by(books.clone(), books).invoice().currency, None);
+}
+
+#[test]
+fn an_invoice_that_is_only_named_has_the_currency_of_its_payment() {
+    let links = json!([{ "invoice_id": "inv_2", "invoice_status": "paid", "applied_amount": 5 }]);
+    let due = |currency: Value| json!({ "status": "payment_due", "currency_code": currency });
+    let currency = |of_invoice: Value, of_transaction: Value| {
+        let transaction = json!({ "linked_invoices": links, "currency_code": of_transaction });
+        paid_by(of_invoice, transaction).invoice().currency.clone().map(|currency| currency.to_string())
+    };
+    assert_eq!(currency(due(Value::Null), json!("KWD")).as_deref(), Some("KWD"));
+    assert_eq!(currency(due(json!("JPY")), Value::Null).as_deref(), Some("JPY"));
 }

@@ -81,7 +81,7 @@ fn every_kind_of_webhook_states_its_fact_backdated_or_not() {
 #[test]
 fn what_lies_in_the_future_has_neither_started_nor_changed_nor_ended() {
     let future = json!({ "status": "future", "started_at": null });
-    let cancelled = json!({ "status": "cancelled", "started_at": null, "cancelled_at": 2 });
+    let cancelled = json!({ "status": "cancelled", "started_at": null, "created_at": 1, "cancelled_at": 2 });
     for (kind, state) in [
         ("subscription_created", &future),
         ("subscription_changed", &future),
@@ -90,15 +90,41 @@ fn what_lies_in_the_future_has_neither_started_nor_changed_nor_ended() {
     ] {
         assert_eq!(about(kind, state.clone()).reason(), "not_started", "{kind}");
     }
-    // One that was on trial has begun.
-    let tried = json!({ "status": "cancelled", "started_at": null, "trial_start": 1 });
-    assert_eq!(about("subscription_cancelled", tried).subscription().phase, Phase::Ended);
+    // One that was on trial has begun, and one without any times does not say that it never did.
+    for began in [json!({ "created_at": 1, "trial_start": 1 }), json!({ "cancelled_at": 2 })] {
+        let mut cancelled = json!({ "status": "cancelled", "started_at": null });
+        for (key, value) in began.as_object().unwrap() {
+            cancelled[key] = value.clone();
+        }
+        assert_eq!(about("subscription_cancelled", cancelled).subscription().phase, Phase::Ended, "{began}");
+    }
+}
+
+#[test]
+fn one_that_is_over_has_not_started() {
+    for kind in ["subscription_created", "subscription_started"] {
+        assert_eq!(about(kind, json!({ "status": "cancelled" })).reason(), "not_started", "{kind}");
+    }
+}
+
+#[test]
+fn it_is_of_the_customer_it_names() {
+    let of = |id: Value| about("subscription_changed", json!({ "customer_id": id })).only_fact().customer.clone();
+    assert_eq!(of(json!("cus_child")).as_deref(), Some("cus_child"));
+    assert_eq!(of(Value::Null).as_deref(), Some("cus_1"));
+}
+
+#[test]
+fn a_code_on_the_subscription_is_worth_a_word_and_is_not_read() {
+    for changes in [json!({ "meta_data": { "cello_ucc": "code" } }), json!({ "cf_cello_ucc": "code" })] {
+        assert_eq!(about("subscription_created", changes).warnings(), ["metadata_on_wrong_object"]);
+    }
+    assert_eq!(about("subscription_created", json!({ "meta_data": { "team": "code" } })).warnings(), [""; 0]);
 }
 
 #[test]
 fn a_change_of_an_ended_one_is_told_by_its_end() {
     assert_eq!(about("subscription_changed", json!({ "status": "cancelled" })).reason(), "reported_elsewhere");
-    assert_eq!(about("subscription_created", json!({ "status": "cancelled" })).reason(), "not_started");
 }
 
 #[test]
@@ -117,6 +143,32 @@ fn the_amount_is_that_of_plan_and_addons_and_goes_before_unit_price_times_quanti
     assert_eq!(amount(json!([plan, addon, charge])), Some(1600));
     assert_eq!(amount(json!([{ "item_type": "plan", "item_price_id": "p" }])), None);
     assert_eq!(known(json!({ "status": "in_trial" })).amount, Some(0));
+}
+
+#[test]
+fn free_units_are_not_multiplied_where_no_amount_is_given() {
+    let amount = |changes: Value| {
+        let mut item = json!({ "item_type": "plan", "item_price_id": "p", "unit_price": 1000, "quantity": 4 });
+        for (key, value) in changes.as_object().unwrap() {
+            item[key] = value.clone();
+        }
+        known(json!({ "subscription_items": [item] })).amount
+    };
+    assert_eq!(amount(json!({ "free_quantity": 3 })), Some(1000));
+    assert_eq!(amount(json!({ "free_quantity_in_decimal": "3.0" })), Some(1000));
+    assert_eq!(amount(json!({ "free_quantity_in_decimal": "0.5" })), None);
+    assert_eq!(amount(json!({ "free_quantity": 9 })), Some(0));
+    assert_eq!(amount(json!({ "free_quantity": -1 })), Some(4000));
+    assert_eq!(amount(json!({ "quantity": null })), Some(1000), "one, where no quantity is given");
+    assert_eq!(planned(json!({ "plan_free_quantity": 1 })).amount, Some(1000));
+}
+
+#[test]
+fn amounts_beyond_64_bits_are_unknown_amounts() {
+    let item = |price: i64, quantity: i64| json!({ "item_type": "plan", "item_price_id": "p", "unit_price": price, "quantity": quantity });
+    assert_eq!(known(json!({ "subscription_items": [item(i64::MAX, 2)] })).amount, None);
+    assert_eq!(known(json!({ "subscription_items": [item(i64::MAX, 1), item(1, 1)] })).amount, None);
+    assert_eq!(known(json!({ "subscription_items": [item(1, i64::MAX)] })).seats, Some(i64::MAX));
 }
 
 #[test]
@@ -161,5 +213,8 @@ fn the_first_catalogue_counts_plan_and_addons() {
 #[test]
 fn the_resources_own_version_tells_older_states_from_newer_ones() {
     assert_eq!(known(json!({ "resource_version": 1_702_645_601_123_i64 })).version, 1_702_645_601_123);
-    assert_eq!(known(json!({})).version, crate::providers::testing::AT * 1000);
+    for none in [Value::Null, json!(0), json!(-1)] {
+        let version = known(json!({ "resource_version": none })).version;
+        assert_eq!(version, crate::providers::testing::AT * 1000, "{none}");
+    }
 }
