@@ -51,9 +51,12 @@ pub struct View {
     pub price: String,
     pub currency: String,
     pub interval: String,
+    pub invoice: String,
+    /// Whom Cello credits: the user, or the organization.
+    pub subject: String,
 }
 
-/// The fields of a body that tables show.
+/// The fields of a body that people are shown.
 pub fn view(body: &Value) -> View {
     let text = |pointer: &str| match body.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
@@ -65,6 +68,8 @@ pub fn view(body: &Value) -> View {
         price: text("/payload/price"),
         currency: text("/payload/currency"),
         interval: text("/context/subscription/interval"),
+        invoice: text("/context/subscription/invoiceId"),
+        subject: text("/payload/newUserId"),
     }
 }
 

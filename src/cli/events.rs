@@ -6,7 +6,9 @@
 mod change;
 mod choose;
 mod list;
+mod remap;
 mod show;
+mod why;
 
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -32,6 +34,12 @@ pub enum EventsCommand {
         /// a customer or a user
         id: String,
     },
+    /// Say why something was, or was not, sent to Cello, and what to do about it
+    ///
+    /// For people who answer customers. It shows ids, codes, amounts and times, and neither address nor name. Ends with
+    /// 1 when nothing is known of what is asked about. With --json: one object.
+    #[command(after_help = WHY_EXAMPLE)]
+    Why(why::Args),
     /// Send dead or unsure referral events again, from now on and with a fresh count of attempts
     ///
     /// Also sends waiting ones now instead of when they are due. A running relay notices within 5 seconds. With --json:
@@ -41,7 +49,30 @@ pub enum EventsCommand {
     ///
     /// With --json: one object on each line, one for each referral event.
     Discard(DiscardArgs),
+    /// Decide what was received again by the rules and settings of today, and show the difference from what was sent
+    ///
+    /// Changes nothing, sends nothing and asks nobody: what look-ups taught is taken from the store. Ends with 0 when
+    /// nothing differs, with 1 when something does. Try a change of the rules with it before you use it:
+    /// `RELAY__RULES=new.toml cello-relay events remap`. With --json: one object on each line for each difference, and a
+    /// last one with the sums.
+    #[command(after_help = REMAP_EXAMPLE)]
+    Remap(remap::Args),
 }
+
+const WHY_EXAMPLE: &str = "\
+For example, `cello-relay events why --invoice in_1` begins with one of these:
+
+  Yes: the purchase of 4900 EUR, invoice in_1, was reported for u_7; Cello has it since 2026-05-01T09:30:02Z.
+  Not yet: the purchase, invoice in_1, is held and waits for news of the customer `cus_1`, until ...
+  No: the customer cus_1 carries no referral code, so Cello was not told of the purchase, invoice in_1.
+  No: the purchase of 4900 EUR, invoice in_1, was tried once and Cello refused it: payload.ucc must be a string.";
+
+const REMAP_EXAMPLE: &str = "\
+For example, after the price of purchases was made net:
+
+  purchase:stripe:in_1n6I4GQ8hTzvKe3RS1BrEvE5  invoice-paid  2026-05-01T09:30:00Z  referral event 3, delivered
+    something else would be sent now
+      payload.price  sent 5500, now 5000";
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -93,6 +124,8 @@ pub async fn run(command: EventsCommand, config: &Config, json: bool) -> Result<
     match command {
         EventsCommand::List(args) => list::run(&store, args, json).await,
         EventsCommand::Show { id } => show::run(&store, &id, json).await,
+        EventsCommand::Why(args) => why::run(&store, args, &config.metadata, json).await,
+        EventsCommand::Remap(args) => remap::run(store, args, config, json).await,
         EventsCommand::Retry(selection) => change::run(&store, &selection, change::Change::Retry, json).await,
         EventsCommand::Discard(args) => {
             let discard = change::Change::discard(args.by, args.reason, args.selection.dry_run)?;

@@ -58,7 +58,7 @@ pub enum Command {
     Rules(rules::Args),
     /// Find out whether this installation is able to work, with a fix for each finding
     Check(check::Args),
-    /// Look into the store: list, show one whole life, retry, discard
+    /// Look into the store: list, show one whole life, retry, discard, remap
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Ask Cello directly, with the login of the relay

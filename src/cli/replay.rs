@@ -235,7 +235,7 @@ fn throw_away(prefix: &str) -> String {
 }
 
 /// On standard error, and only where that is a terminal.
-fn progress(length: usize) -> ProgressBar {
+pub(super) fn progress(length: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(u64::try_from(length).ok(), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} webhooks {msg}");
     style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)

@@ -8,6 +8,7 @@
 //! - [`look_up`]: what to ask a provider's API; [`answers`]: what it answered lately
 //! - [`schedule`], [`breaker`]: when to try again, when to pause; pure
 //! - [`decider`], [`deliverer`]: the loops themselves
+//! - [`remap`]: the past, decided again beside the store
 
 pub mod answers;
 pub mod breaker;
@@ -21,6 +22,7 @@ pub mod look_up;
 pub mod policy;
 mod purchase;
 mod refund;
+pub mod remap;
 mod reported;
 pub mod schedule;
 mod verdict;

@@ -72,6 +72,10 @@ pub struct Life {
 #[derive(Debug, Clone, Serialize)]
 pub struct LifeDecision {
     pub fact: String,
+    /// When it happened at the provider.
+    pub happened_at: Timestamp,
+    /// The provider's id of the customer.
+    pub customer: Option<String>,
     pub decision: DecisionState,
     pub rule: Option<String>,
     pub reason: Option<String>,

@@ -4,6 +4,7 @@
 //! and nothing in it decides anything: it keeps what it is told and finds it again.
 
 mod history;
+mod past;
 mod records;
 mod sqlite;
 
@@ -14,6 +15,7 @@ use thiserror::Error;
 use crate::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
 
 pub use history::*;
+pub use past::*;
 pub use records::*;
 pub use sqlite::Sqlite;
 
@@ -91,6 +93,18 @@ pub trait Store: Send + Sync {
     /// Everything about whatever `id` names: a provider's event id, a business key, an invoice, customer, user or
     /// subscription id, or the number of a referral event. In order of arrival.
     async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError>;
+
+    /// The next webhooks in order of arrival, with those whose body is gone.
+    async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError>;
+
+    /// The next referral events in the order of their keys, compared byte by byte; from the start with an empty key.
+    async fn referral_events_after(&self, key: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError>;
+
+    /// What the directory knows, at one moment.
+    async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError>;
+
+    /// The customers of this id with whatever provider, and those who stand for this user or organization.
+    async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError>;
 
     /// Sends dead, unsure or waiting referral events from `now` on, with a fresh count of attempts. Returns those
     /// it applied to.

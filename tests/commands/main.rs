@@ -5,3 +5,5 @@ mod events;
 mod explain;
 mod given;
 mod help;
+mod remap;
+mod why;

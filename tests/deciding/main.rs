@@ -5,6 +5,7 @@ mod order;
 mod policy;
 mod refunds;
 mod relay;
+mod remap;
 #[path = "../common/stripe_api.rs"]
 mod stripe_api;
 mod walks;

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use cello_relay::facts::Scope;
 use cello_relay::store::*;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
@@ -120,6 +121,18 @@ impl Store for Watched {
     }
     async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError> {
         self.store.life(id).await
+    }
+    async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError> {
+        self.store.webhooks_after(webhook, limit).await
+    }
+    async fn referral_events_after(&self, key: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError> {
+        self.store.referral_events_after(key, limit).await
+    }
+    async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError> {
+        self.store.known(scope, about).await
+    }
+    async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
+        self.store.customers(name).await
     }
     async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
         self.store.retry(ids, now).await

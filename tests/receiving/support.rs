@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cello_relay::clock;
 use cello_relay::config::Config;
-use cello_relay::facts::{Learned, Reading};
+use cello_relay::facts::{Learned, Reading, Scope};
 use cello_relay::providers;
 use cello_relay::providers::chargebee::basic::{self, Credentials};
 use cello_relay::providers::stripe::signature::{self, Verifier};
@@ -243,6 +243,18 @@ impl Store for FakeStore {
         unreachable!()
     }
     async fn life(&self, _: &str) -> Result<Vec<Life>, StoreError> {
+        unreachable!()
+    }
+    async fn webhooks_after(&self, _: i64, _: usize) -> Result<Vec<PastWebhook>, StoreError> {
+        unreachable!()
+    }
+    async fn referral_events_after(&self, _: &str, _: usize) -> Result<Vec<PastEvent>, StoreError> {
+        unreachable!()
+    }
+    async fn known(&self, _: Scope, _: About) -> Result<Known, StoreError> {
+        unreachable!()
+    }
+    async fn customers(&self, _: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
         unreachable!()
     }
     async fn retry(&self, _: Vec<i64>, _: Timestamp) -> Result<Vec<i64>, StoreError> {

@@ -97,6 +97,7 @@ async fn a_life_tells_everything(store: AnyStore) {
     transact(&store, move |ledger| {
         ledger.put_decision(&DecisionRecord {
             rule: Some("purchase".into()),
+            customer: Some("cus_1".into()),
             warnings: vec![Warning::new(WarningCode::EmailMissing, "no address")],
             topic: Some("topic".into()),
             deadline: Some(at(50)),
@@ -114,6 +115,7 @@ async fn a_life_tells_everything(store: AnyStore) {
     assert_eq!((life.happened_at, life.received_at), (at(0), at(1)));
     let decided = &life.decisions[0];
     assert_eq!((decided.fact.as_str(), decided.rule.as_deref()), ("invoice-paid", Some("purchase")));
+    assert_eq!((decided.happened_at, decided.customer.as_deref()), (at(0), Some("cus_1")));
     assert_eq!(decided.warnings[0].code, "email_missing");
     assert_eq!(decided.trace.as_ref().unwrap().recognised, "a paid invoice");
     assert_eq!((decided.waits_for.as_deref(), decided.deadline), (Some("topic"), Some(at(50))));

@@ -9,5 +9,6 @@ mod given;
 mod deciding;
 mod delivering;
 mod history;
+mod past;
 mod receiving;
 mod sqlite_only;

@@ -174,7 +174,7 @@ fn tried(attempt: &LifeAttempt) -> String {
     format!("{at}  {outcome}{status} after {took} ms: {message}{request}")
 }
 
-fn next(event: &LifeEvent, now: Timestamp) -> String {
+pub(super) fn next(event: &LifeEvent, now: Timestamp) -> String {
     let id = event.id;
     match event.state {
         EventState::Waiting => match event.due_at {
@@ -200,7 +200,7 @@ fn next(event: &LifeEvent, now: Timestamp) -> String {
 }
 
 /// What a held fact waits for, in words.
-fn awaited(life: &Life, topic: &str) -> String {
+pub(super) fn awaited(life: &Life, topic: &str) -> String {
     let prefix = Scope { provider: life.provider.clone(), account: life.account.clone() }.prefix();
     let of = |kind: &str| topic.strip_prefix(&format!("{kind}:{prefix}:")).map(plain);
     if let Some(id) = of("customer") {

@@ -13,24 +13,7 @@ use crate::money::Currency;
 pub fn customer(db: &Connection, scope: &Scope, id: &str) -> Result<Option<KnownCustomer>, StoreError> {
     let customer = db
         .prepare_cached("SELECT * FROM customer WHERE provider = ?1 AND account = ?2 AND id = ?3")?
-        .query_row([&scope.provider, &scope.account, id], |row| {
-            Ok(KnownCustomer {
-                id: row.get("id")?,
-                ucc: row.get("ucc")?,
-                user_id: row.get("user_id")?,
-                organization_id: row.get("organization_id")?,
-                complete_version: row.get("complete_version")?,
-                completed_at: optional_time(row, "completed_at")?,
-                email: row.get("email")?,
-                name: row.get("name")?,
-                metadata: from_json(row, "metadata")?,
-                country: row.get("country")?,
-                created_at: optional_time(row, "created_at")?,
-                version: row.get("version")?,
-                deleted: row.get("deleted")?,
-                reported: row.get("reported")?,
-            })
-        })
+        .query_row([&scope.provider, &scope.account, id], customer_of)
         .optional()?;
     Ok(customer)
 }
@@ -195,6 +178,25 @@ pub fn pinned_code(db: &Connection, user: &str) -> Result<Option<String>, StoreE
 pub fn pin_code(db: &Connection, user: &str, ucc: &str) -> Result<(), StoreError> {
     db.prepare_cached("INSERT OR IGNORE INTO pinned_code (user_id, ucc) VALUES (?1, ?2)")?.execute([user, ucc])?;
     Ok(())
+}
+
+pub fn customer_of(row: &Row<'_>) -> rusqlite::Result<KnownCustomer> {
+    Ok(KnownCustomer {
+        id: row.get("id")?,
+        ucc: row.get("ucc")?,
+        user_id: row.get("user_id")?,
+        organization_id: row.get("organization_id")?,
+        complete_version: row.get("complete_version")?,
+        completed_at: optional_time(row, "completed_at")?,
+        email: row.get("email")?,
+        name: row.get("name")?,
+        metadata: from_json(row, "metadata")?,
+        country: row.get("country")?,
+        created_at: optional_time(row, "created_at")?,
+        version: row.get("version")?,
+        deleted: row.get("deleted")?,
+        reported: row.get("reported")?,
+    })
 }
 
 fn plan_of(row: &Row<'_>) -> rusqlite::Result<Plan> {

@@ -164,6 +164,8 @@ fn life_of(db: &Connection, webhook: i64) -> Result<Life, StoreError> {
 fn decision_of(row: &Row<'_>) -> rusqlite::Result<LifeDecision> {
     Ok(LifeDecision {
         fact: row.get("fact_kind")?,
+        happened_at: time(row, "at")?,
+        customer: row.get("customer")?,
         decision: row.get("state")?,
         rule: row.get("rule")?,
         reason: row.get("reason")?,

@@ -10,6 +10,7 @@ mod history;
 mod job;
 mod ledger;
 mod migrations;
+mod past;
 #[cfg(test)]
 mod plans;
 mod queue;
@@ -26,9 +27,10 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    Attempt, Claimed, Counts, EventFilter, EventRow, HeldFact, Life, NewWebhook, Receipt, Store, StoreError, Webhook,
-    Work, WriteStats,
+    About, Attempt, Claimed, Counts, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook, PastEvent, PastWebhook,
+    Receipt, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
 };
+use crate::facts::Scope;
 use file::Place;
 use reader::Reader;
 use writer::Writer;
@@ -146,6 +148,24 @@ impl Store for Sqlite {
     async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError> {
         let id = id.to_owned();
         self.read(move |db| history::life(db, &id)).await
+    }
+
+    async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError> {
+        self.read(move |db| past::webhooks_after(db, webhook, limit)).await
+    }
+
+    async fn referral_events_after(&self, key: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |db| past::referral_events_after(db, &key, limit)).await
+    }
+
+    async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError> {
+        self.read(move |db| past::known(db, &scope, &about)).await
+    }
+
+    async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |db| past::customers(db, &name)).await
     }
 
     async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{decisions, file, history, queue, webhooks};
+use super::{decisions, file, history, past, queue, webhooks};
 
 #[test]
 fn questions_that_are_asked_often_go_through_an_index_in_order() {
@@ -20,6 +20,9 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         queue::FIRST_WAITING,
         history::LIST_BY_WEBHOOK_STATE,
         history::LIST_BY_EVENT_STATE,
+        past::WEBHOOKS_AFTER,
+        past::DECISIONS_BETWEEN,
+        past::EVENTS_AFTER,
     ] {
         let plan = plan(&db, sql);
         assert!(!plan.contains("TEMP B-TREE"), "sorts: {sql}\n{plan}");

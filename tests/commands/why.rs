@@ -1,0 +1,211 @@
+//! `events why`, with the binary, beside a relay that has the store open.
+
+use cello_relay::store::Then;
+use serde_json::{Value, json};
+
+use crate::given::{Installation, Said};
+
+const STORY: &str = "stories/stripe-refund-basil";
+const CUSTOMER: &str = "cus_e1WZ1OI9lKI3uz";
+const INVOICE: &str = "in_1pv4UqQ8hTzvKe3RjDsgLsSh";
+const USER: &str = "usr_10530";
+const NOT_REFERRED: &str = "stories/stripe-not-referred";
+const STRANGER: &str = "cus_ldnJ2bEiFN7JuH";
+const STRANGERS_INVOICE: &str = "in_1YRyJ3Q8hTzvKe3RaBkzrzSD";
+/// The only webhook of its customer.
+const HELD: &str = "stripe/invoice-paid-basil.json";
+const HELD_INVOICE: &str = "in_1DLBsDQ8hTzvKe3RMoxx8x0x";
+const TWO_INVOICES: &str = "stories/chargebee-one-payment-two-invoices";
+
+impl Installation {
+    fn why(&self, what: &str, id: &str) -> Said {
+        self.run(&["events", "why", what, id])
+    }
+
+    fn json_why(&self, what: &str, id: &str) -> Value {
+        let said = self.run(&["events", "why", what, id, "--json"]);
+        assert_eq!(said.lines().len(), 1, "{said:?}");
+        said.lines().remove(0)
+    }
+
+    #[track_caller]
+    fn answers(&self, what: &str, id: &str, first_line: &str) {
+        let said = self.why(what, id);
+        assert!(
+            said.out.lines().next().unwrap_or_default().contains(first_line),
+            "{first_line} is not in\n{}",
+            said.out
+        );
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivered_purchase_is_a_yes_with_the_time_and_whom_it_counts_for() {
+    let relay = Installation::new().with(STORY).await.delivered().await;
+
+    let said = relay.why("--invoice", INVOICE);
+
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert!(said.out.starts_with(&format!(
+        "Yes: the purchase of 7900 EUR, invoice {INVOICE}, was reported for {USER}; Cello has it since "
+    )));
+    said.says(&[
+        " Cello has 1 refund of it, too.\n",
+        "  cus_e1WZ1OI9lKI3uz of stripe: referred by the code 2RsSjGlXtHY as user usr_10530, since 2025-08-11T12:00:09Z\n",
+        "  2025-08-11T12:02:12Z  purchase of 7900 EUR, invoice in_1pv4UqQ8hTzvKe3RjDsgLsSh\n      \
+         reported as invoice-paid; referral event 3: Cello has it since ",
+        "refund of 7900 EUR",
+        "(Amounts are in the currency's smallest unit",
+        "What to do\n  nothing: Cello has it\n",
+    ]);
+    assert!(!said.out.contains("signup"), "of an invoice only the invoice: {}", said.out);
+}
+
+#[tokio::test]
+async fn a_customer_and_a_user_are_told_all_that_happened_oldest_first() {
+    let relay = Installation::new().with(STORY).await.delivered().await;
+    for (what, id) in [("--customer", CUSTOMER), ("--user", USER)] {
+        relay.answers(what, id, "Yes: Cello has 1 purchase and 1 refund of the ");
+        let page = relay.json_why(what, id);
+        let facts: Vec<&str> =
+            page["found"].as_array().unwrap().iter().map(|one| one["fact"].as_str().unwrap()).collect();
+        assert_eq!(facts, ["customer-seen", "subscription-started", "invoice-paid", "payment-refunded"], "{what}");
+        assert_eq!(page["customers"][0]["referral"], "referred");
+        assert_eq!(page["asked"], json!({ &what[2..]: id }));
+    }
+}
+
+#[tokio::test]
+async fn no_address_is_shown() {
+    let relay = Installation::new().with(STORY).await.delivered().await;
+    for arguments in [vec![], vec!["--json"]] {
+        let said = relay.run(&[&["events", "why", "--customer", CUSTOMER], arguments.as_slice()].concat());
+        assert!(!said.out.contains('@'), "{}", said.out);
+    }
+}
+
+#[tokio::test]
+async fn a_customer_without_a_code_is_a_no_and_what_to_put_where_is_said() {
+    let relay = Installation::new().with(NOT_REFERRED).await;
+    relay.answers(
+        "--customer",
+        STRANGER,
+        "No: the customer cus_ldnJ2bEiFN7JuH carries no referral code, so Cello is told nothing",
+    );
+    let invoice = format!("so Cello was not told of the purchase, invoice {STRANGERS_INVOICE}.");
+    relay.answers("--invoice", STRANGERS_INVOICE, &invoice);
+    relay.why("--invoice", STRANGERS_INVOICE).says(&[
+        "of stripe: not referred: there is no referral code on it",
+        "put the referral code (`cello_ucc`) and the user's id (`new_user_id`) on the customer at the provider",
+        "what happened up to 30 days before that is then decided again by itself",
+    ]);
+    let page = relay.json_why("--customer", STRANGER);
+    assert_eq!((&page["answer"], &page["found"][2]["reason"]), (&json!("no"), &json!("not_referred")));
+}
+
+#[tokio::test]
+async fn what_waits_is_a_not_yet_with_what_for_until_when_and_how_to_help() {
+    let relay = Installation::new().with(HELD).await;
+    relay.answers("--invoice", HELD_INVOICE, "is held and waits for news of the customer `cus_kJ1pdSERcrw5ru`, until ");
+    relay.why("--invoice", HELD_INVOICE).says(&["Not yet: the purchase", "set `stripe.api_key`"]);
+    assert_eq!(relay.json_why("--invoice", HELD_INVOICE)["answer"], "not_yet");
+}
+
+#[tokio::test]
+async fn a_referral_event_answers_by_its_state() {
+    let waiting = Installation::new().with(STORY).await;
+    waiting.answers("--invoice", INVOICE, "Not yet: the purchase of 7900 EUR");
+    waiting.answers("--invoice", INVOICE, "waits to be sent.");
+
+    let refused = Installation::new().with(STORY).await.dead().await;
+    refused.answers("--invoice", INVOICE, "was tried once and Cello refused it: payload.ucc must be a string.");
+    refused.why("--invoice", INVOICE).says(&["when the cause is gone, `cello-relay events retry 3`"]);
+    refused.answers("--customer", CUSTOMER, "No: the purchase of 7900 EUR");
+    refused.why("--customer", CUSTOMER).says(&["referral event 1: you decide"]);
+
+    let given_up = Installation::new().with(STORY).await.sent("retry", "status 503", Then::Dead).await;
+    given_up.answers("--invoice", INVOICE, "was tried once and given up, the last time: status 503.");
+
+    let unsure = Installation::new().with(STORY).await.sent("unsure", "the connection broke", Then::Unsure).await;
+    unsure.answers("--invoice", INVOICE, "Unsure: the purchase of 7900 EUR");
+    assert_eq!(unsure.json_why("--user", USER)["answer"], "unsure");
+
+    let discarded = refused.run(&["events", "discard", "3", "--by", "Mara", "--reason", "paid by mistake"]);
+    assert_eq!(discarded.code, 0);
+    refused.answers("--invoice", INVOICE, "was given up by Mara: paid by mistake.");
+}
+
+#[tokio::test]
+async fn a_yes_does_not_hide_what_got_stuck() {
+    let mut relay = Installation::new();
+    for file in
+        ["01-customer.created", "02-customer.subscription.created", "03-invoice.paid", "04-invoice_payment.paid"]
+    {
+        relay = relay.with(&format!("{STORY}/{file}.json")).await;
+    }
+    let relay = relay.delivered().await.with(&format!("{STORY}/05-charge.refunded.json")).await.dead().await;
+    relay.answers("--customer", CUSTOMER, "Yes: Cello has 1 purchase of the customer");
+    relay.answers("--customer", CUSTOMER, "But 1 referral event was given up after it was refused or tried too often.");
+    relay.why("--customer", CUSTOMER).says(&["referral event 4: you decide"]);
+}
+
+#[tokio::test]
+async fn one_of_two_invoices_of_a_webhook_is_answered_alone() {
+    let relay = Installation::new().with(TWO_INVOICES).await.delivered().await;
+    let rows = relay.run(&["events", "list", "--json"]).lines();
+    let key = rows.iter().find_map(|row| row["referral_event"]["key"].as_str().filter(|key| key.contains("purchase")));
+    let invoice = key.unwrap().rsplit(':').next().unwrap();
+    let page = relay.json_why("--invoice", invoice);
+    assert_eq!(page["found"].as_array().unwrap().len(), 1, "{page}");
+    assert_eq!(page["found"][0]["key"], key.unwrap());
+}
+
+#[tokio::test]
+async fn a_signup_without_a_purchase_is_a_no_that_says_where_to_look() {
+    let relay = Installation::new().with(&format!("{STORY}/01-customer.created.json")).await.delivered().await;
+    relay.answers(
+        "--user",
+        USER,
+        "No: Cello has the signup of the user usr_10530, but no webhook has told of a purchase.",
+    );
+    relay.why("--user", USER).says(&["look at the provider"]);
+}
+
+#[tokio::test]
+async fn what_nobody_has_heard_of_is_a_finding_with_what_to_check() {
+    let relay = Installation::new().with(STORY).await;
+    for (what, hint) in [
+        ("--customer", "for the id in your own product use --user"),
+        ("--user", "for the provider's id of the customer use --customer"),
+        ("--invoice", "payment intent (pi_…)"),
+    ] {
+        let said = relay.why(what, "nobody\u{1b}[2J");
+        assert_eq!(said.code, 1, "{said:?}");
+        said.says(&[
+            &format!("Nothing is known here of the {} nobody [2J", &what[2..]),
+            hint,
+            "`cello-relay events list`",
+        ]);
+        assert!(!said.out.contains('\u{1b}'));
+    }
+    assert_eq!(relay.json_why("--user", "nobody")["answer"], "unknown");
+}
+
+#[test]
+fn one_of_the_three_is_asked_for_and_only_one() {
+    let relay = Installation::new();
+    assert_eq!(relay.run(&["events", "why"]).code, 2);
+    assert_eq!(relay.run(&["events", "why", "--invoice", "in_1", "--user", "u_1"]).code, 2);
+}
+
+#[tokio::test]
+async fn a_yes_says_when_other_purchases_were_not_reported() {
+    let relay = Installation::new().with("stories/stripe-late-code-after-30-days").await.delivered().await;
+    let customer = relay.run(&["events", "list", "--json"]).lines();
+    let event_id = customer.last().unwrap()["event_id"].as_str().unwrap();
+    let page = relay.json_why("--invoice", event_id);
+    let customer = page["found"][0]["customer"].as_str().unwrap().to_owned();
+    relay.answers("--customer", &customer, " But 1 other purchase was not (yet) reported: see below.");
+    relay.why("--customer", &customer).says(&["not reported: the code appeared more than 30 days after this"]);
+}
