@@ -14,7 +14,7 @@ pub const LATE_CODE_LIMIT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// The answer of the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attribution {
-    Referred(Referral),
+    Referred(Box<Referral>),
     NotReferred,
     /// A code without the user id that Cello needs.
     UserIdMissing,
@@ -66,7 +66,7 @@ pub fn attribute(known: Option<&KnownCustomer>, organization_mode: bool) -> Attr
     if organization_mode && known.organization_id.is_none() {
         return Attribution::OrganizationIdMissing;
     }
-    Attribution::Referred(Referral {
+    Attribution::Referred(Box::new(Referral {
         ucc,
         user_id,
         organization_id: known.organization_id.clone().filter(|_| organization_mode),
@@ -76,7 +76,7 @@ pub fn attribute(known: Option<&KnownCustomer>, organization_mode: bool) -> Attr
         country: known.country.clone(),
         created_at: known.created_at,
         completed_at: known.completed_at,
-    })
+    }))
 }
 
 /// What may be waited for. Written as text because the store finds held facts by it.

@@ -54,7 +54,7 @@ pub enum Command {
     ///
     /// The files, in order, are one story: what an early one tells of a customer holds for the later ones.
     Map(map::Args),
-    /// Print the rules in force
+    /// Print the rules in force, or try them on cases of your own
     Rules(rules::Args),
     /// Find out whether this installation is able to work, with a fix for each finding
     Check(check::Args),
@@ -79,7 +79,7 @@ impl Cli {
                 let config = load(Purpose::Offline)?;
                 map::run(&args, &config, rules_in_force(&config)?, self.json).await
             }
-            Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json),
+            Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json).await,
             Command::Check(args) => check::run(&args, self.config.as_deref(), self.json).await,
             Command::Events(command) => events::run(command, &load(Purpose::Store)?, self.json).await,
             Command::Cello(command) => cello::run(command, &load(Purpose::CelloOnly)?, self.json).await,

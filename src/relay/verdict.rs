@@ -36,7 +36,7 @@ struct Case<'a> {
     customer: &'a str,
     /// Whether the directory saw code and user id become complete by this very webhook.
     completed_now: bool,
-    referral: Referral,
+    referral: Box<Referral>,
     /// How the referral data are known.
     told: Told,
     /// Business key; a signup's is that of the user.

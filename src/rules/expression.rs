@@ -108,9 +108,9 @@ impl Expression {
 
     /// The value for one fact, or why there is none.
     pub fn value(&self, variables: &Variables) -> Result<Value, String> {
-        let long = |field: &&Field| matches!(field.kind, Kind::Json | Kind::List | Kind::Texts);
+        let long = |field: &Field| matches!(field.kind, Kind::Json | Kind::List | Kind::Texts);
         if self.loops > 0
-            && self.fields.iter().any(|field| long(&field))
+            && self.fields.iter().any(|field| long(field))
             && variables.longest.saturating_pow(self.loops) > MAX_ROUNDS
         {
             return Err(format!("`{}`: the provider's object is too long to loop over", self.text));

@@ -45,8 +45,8 @@ impl Rules {
             (vec![], vec![Finding::new(text, 0..0, "the rules could not be read", Some(help))])
         });
         if findings.is_empty() {
-            let source_name = source_name.to_owned();
-            return Ok(Self { rules, text: text.to_owned(), source_name, current_only: false, env });
+            let (rules, source_name) = (rules.into(), source_name.into());
+            return Ok(Self { rules, text: text.into(), source_name, current_only: false, env });
         }
         findings.sort_by_key(|finding| (finding.line, finding.column));
         Err(RulesError { source_name: source_name.to_owned(), findings })

@@ -80,7 +80,7 @@ impl fmt::Display for RulesError {
 }
 
 /// The candidate that `word` was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |candidate: &'a str| (strsim::jaro_winkler(word, candidate), candidate);
     let best = candidates.into_iter().map(near).max_by(|a, b| a.0.total_cmp(&b.0));
     best.filter(|(likeness, _)| *likeness >= 0.8).map(|(_, candidate)| candidate)

@@ -42,12 +42,24 @@ fn the_shipped_page_names_every_fact_and_trigger() {
 #[test]
 fn the_examples_on_the_shipped_page_load() {
     let rules = Rules::shipped().unwrap();
-    let examples: Vec<_> = rules.source().lines().filter_map(|line| line.strip_prefix("#   \"")).collect();
-    assert_eq!(examples.len(), 3);
+    let comments = || rules.source().lines().filter_map(|line| line.strip_prefix("# "));
+    let values = comments().filter_map(|line| line.trim_start().strip_prefix('"')).map(|line| {
+        let example = line.split_once('"').unwrap().0;
+        let key = if example.contains("&&") { "when" } else { "price" };
+        format!("{key} = \"{example}\"")
+    });
+    let conditions =
+        comments().filter_map(|line| line.split_once(" when = ")).map(|(_, when)| format!("when = {when}"));
+    let examples: Vec<String> = values.chain(conditions).collect();
+    assert_eq!(examples.len(), 14);
     for example in examples {
-        let on = if example.starts_with("invoice") { "invoice-paid" } else { "subscription-started" };
-        let (key, rest) = if example.contains("&&") { ("when", "price = '1'") } else { ("price", "") };
-        let text = format!("[[rule]]\nname='a'\non='{on}'\ntrigger='invoice-paid'\n{key} = \"{example}\n{rest}");
+        let on = match example.split_once('"').unwrap().1 {
+            subscription if subscription.starts_with("subscription") => "subscription-started",
+            refund if refund.contains("refund.") => "payment-refunded",
+            _ => "invoice-paid",
+        };
+        let price = if example.starts_with("when") { "price = '1'" } else { "" };
+        let text = format!("[[rule]]\nname='a'\non='{on}'\ntrigger='invoice-paid'\n{example}\n{price}");
         if let Err(error) = Rules::load(&text, "rules.toml") {
             panic!("{error}");
         }

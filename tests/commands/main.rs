@@ -6,4 +6,5 @@ mod explain;
 mod given;
 mod help;
 mod remap;
+mod rules;
 mod why;

@@ -3,6 +3,7 @@
 
 mod failing_rules;
 mod organizations;
+mod own_rules;
 
 use std::collections::BTreeMap;
 

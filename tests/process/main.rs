@@ -2,6 +2,7 @@
 
 mod commands;
 mod killed;
+mod mended_rules;
 mod refused;
 mod serving;
 mod stage;

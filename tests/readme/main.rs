@@ -13,6 +13,7 @@ use cello_relay::cello::ANSWERS;
 use cello_relay::cli::Cli;
 use cello_relay::config;
 use cello_relay::decision::{Reason, WarningCode};
+use cello_relay::rules::{Rules, fields_markdown};
 use cello_relay::telemetry;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -28,6 +29,7 @@ async fn every_generated_table_is_what_the_program_says() {
         ("replay", tables::replay("fixtures/stories/stripe-refund-basil")),
         ("explained", tables::explained("fixtures/chargebee/payment-succeeded-pc2-monthly-gbp.json")),
         ("events", event_table::render().await),
+        ("fields", fields_markdown()),
         ("commands", tables::commands()),
         ("answers", tables::answers(ANSWERS)),
         ("reasons", tables::codes(Reason::ALL.iter().map(|code| (code.as_str(), code.meaning())))),
@@ -69,6 +71,25 @@ fn every_command_in_the_readme_is_one() {
         assert_eq!(kind, ErrorKind::MissingRequiredArgument, "README.md names a command that does not exist: {span}");
     }
     assert!(checked >= 10, "only {checked} commands were found");
+}
+
+#[test]
+fn every_rule_in_the_readme_loads() {
+    let readme = read();
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let rules: Vec<String> = blocks.filter(|block| block.starts_with("[[rule]]")).map(str::to_owned).collect();
+    let table = readme.split("| What | For example |\n|---|---|\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let conditions = table.unwrap().lines().map(|line| {
+        let when = line.split('`').nth(1).unwrap();
+        format!("[[rule]]\nname='a'\non='invoice-paid'\ntrigger='invoice-paid'\nprice='1'\nwhen=\"{when}\"")
+    });
+    let all: Vec<String> = rules.into_iter().chain(conditions).collect();
+    assert_eq!(all.len(), 10);
+    for rule in all {
+        if let Err(problem) = Rules::load(&rule, "README.md") {
+            panic!("{problem}");
+        }
+    }
 }
 
 #[test]

@@ -33,13 +33,12 @@ pub fn commands() -> String {
 fn rows_of(command: &clap::Command, path: &str, table: &mut String) {
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
         let path = format!("{path} {}", sub.get_name());
-        if sub.has_subcommands() {
-            rows_of(sub, &path, table);
-        } else {
+        if !sub.has_subcommands() || !sub.is_subcommand_required_set() {
             let names = sub.get_positionals().map(|argument| format!(" {argument}")).collect::<String>();
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
             table.push_str(&format!("| `{path}{names}` | {about} |\n"));
         }
+        rows_of(sub, &path, table);
     }
 }
 

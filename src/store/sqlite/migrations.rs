@@ -47,3 +47,26 @@ fn step(db: &Connection) -> Result<bool, StoreError> {
     db.pragma_update(None, "user_version", found + 1)?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_the_first_version_keeps_what_it_has() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(STEPS[0]).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        db.execute_batch(
+            "INSERT INTO customer (provider, account, id, ucc, version, deleted, reported)
+             VALUES ('stripe', '', 'cus_1', 'AbC123dEf45', 1, 0, 1)",
+        )
+        .unwrap();
+        run(&db).unwrap();
+        assert_eq!(found(&db).unwrap(), known());
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let kept: (String, String, Option<String>) =
+            db.query_row("SELECT ucc, metadata, country FROM customer", [], row).unwrap();
+        assert_eq!(kept, ("AbC123dEf45".to_owned(), "{}".to_owned(), None));
+    }
+}
