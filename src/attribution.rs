@@ -99,6 +99,11 @@ pub fn payment_topic(scope: &Scope, payment: &str) -> String {
     format!("payment:{}:{payment}", scope.prefix())
 }
 
+/// Whether `ucc` has the form of Cello's codes: 11 letters and digits.
+pub fn is_well_formed(ucc: &str) -> bool {
+    ucc.len() == 11 && ucc.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// A customer of whom nothing is known but the id.
 pub fn unseen(id: &str) -> KnownCustomer {
     KnownCustomer { id: id.to_owned(), ..KnownCustomer::default() }

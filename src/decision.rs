@@ -100,8 +100,8 @@ codes! {
     Reason {
         // held
         CustomerUnseen = "customer_unseen", "Held: no webhook or look-up has told of this customer yet.";
-        LookingUp = "looking_up", "Held: the provider's API is being asked about this customer, subscription, price or payment.";
-        LookupFailed = "lookup_failed", "Held: the provider's API did not answer the question about this customer, subscription, price or payment; it is asked again.";
+        LookingUp = "looking_up", "Held: the provider's API is being asked about this customer, subscription, price or payment, or Cello about the code.";
+        LookupFailed = "lookup_failed", "Held: the provider's API, or Cello about the code, did not answer; it is asked again.";
         PurchaseUnseen = "purchase_unseen", "Held: a refund whose purchase has not arrived; after 3 days it is sent with a warning if its invoice is known.";
         RuleFailed = "rule_failed", "Held: a rule's expression failed on this fact; decided again at the next start, with the rules mended.";
         // ignored: whose referral
@@ -112,6 +112,10 @@ codes! {
         CustomerDeleted = "customer_deleted", "The customer was deleted at the provider; there is nothing to tell Cello.";
         TooLate = "too_late", "The code appeared more than 30 days after this happened, which is Cello's limit for late attribution.";
         HoldExpired = "hold_expired", "It was held until its deadline and what it waited for never came.";
+        // ignored: what Cello says of the code
+        CodeUnknown = "code_unknown", "Cello does not know the code and `cello.check_codes` is `withhold`; decided again if it does within 30 days.";
+        CodeBlocked = "code_blocked", "The code's owner is blocked at Cello and `cello.check_codes` is `withhold`; decided again if that ends within 30 days.";
+        SelfReferral = "self_referral", "The code belongs to the very user (or organization) that would be referred by it; never told while `cello.check_codes` is on.";
         // ignored: what happened
         NotOfInterest = "not_of_interest", "No referral event follows from this type of webhook.";
         ReportedElsewhere = "reported_elsewhere", "Another webhook tells of the same thing, and that one is used.";
@@ -138,6 +142,12 @@ codes! {
 }
 
 impl Reason {
+    /// Whether the fact is nobody's referral, for good once it is too late for a code. A code without a user id is not
+    /// among them, since that is a referral with a mistake in it.
+    pub fn is_nobodys_referral(self) -> bool {
+        matches!(self, Self::NotReferred | Self::NoCustomer | Self::TooLate | Self::CustomerDeleted)
+    }
+
     /// Whether the fact may still become a referral event when its customer's code or user id appears.
     pub fn is_open_to_late_code(self) -> bool {
         matches!(self, Self::NotReferred | Self::UserIdMissing | Self::OrganizationIdMissing)
@@ -145,10 +155,13 @@ impl Reason {
 }
 
 codes! {
-    /// What is odd about a referral event that is sent all the same.
+    /// What is odd about a referral event that is sent all the same, or about a customer who carries no code.
     WarningCode {
         CodeMalformed = "code_malformed", "The code is not 11 letters and digits; Cello's Event Feed will mark it invalid.";
         CodeChanged = "code_changed", "The customer carries another code now; the first one reported is kept.";
+        CodeUnknown = "code_unknown", "Cello does not know the code: a typing error, or a code of Cello's other environment.";
+        CodeBlocked = "code_blocked", "The code's owner is blocked at Cello.";
+        CodeUnchecked = "code_unchecked", "`cello.check_codes` is on, and Cello was not asked or never answered.";
         EmailMissing = "email_missing", "No e-mail address is known; Cello documents it as required for purchases.";
         IntervalUnmapped = "interval_unmapped", "Cello has no word for this billing period; name one under `plans`.";
         IntervalUnknown = "interval_unknown", "Neither the webhook nor the directory tells how often this is billed.";

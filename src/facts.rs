@@ -3,6 +3,7 @@
 //! A provider turns bytes into a [`Reading`]; everything after it knows no provider. Nothing here does I/O, and
 //! nothing here holds more of a person than the referral needs.
 
+mod code;
 mod customer;
 mod payment;
 mod subscription;
@@ -13,6 +14,7 @@ use crate::decision::{Reason, Warning};
 use crate::money::Currency;
 use crate::words::words;
 
+pub use code::{CodeAnswer, KnownCode};
 pub use customer::{Customer, KnownCustomer, Metadata, ReferralData};
 pub use payment::{Billing, Invoice, InvoiceLine, KnownPurchase, Refund, RunningTotal};
 pub use subscription::{KnownSubscription, Phase, Plan, Subscription};

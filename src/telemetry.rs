@@ -79,7 +79,7 @@ metrics! {
     ANSWERS = "counter" "cello_relay_webhook_answers_total" ["provider, status"] "Answers to webhooks";
     REFUSED = "counter" "cello_relay_webhooks_refused_total" ["provider, code"] "Webhooks that were not taken, by the reason's code";
     ATTEMPTS = "counter" "cello_relay_attempts_total" ["outcome"] "Tries to deliver a referral event: delivered, retry, rejected or unsure";
-    LOOK_UPS = "counter" "cello_relay_look_ups_total" ["provider, result"] "Facts looked up at a provider's API: answered, failed, or remembered when no call was needed";
+    LOOK_UPS = "counter" "cello_relay_look_ups_total" ["provider, result"] "Facts looked up at a provider's API, or at Cello for their code (`cello`): answered, failed, or remembered when no call was needed";
     ANSWER_TIME = "histogram" "cello_relay_webhook_answer_seconds" ["provider"] "Time from the head of a webhook to its answer";
     DELIVERY_TIME = "histogram" "cello_relay_delivery_seconds" [""] "Time from sending a referral event to Cello's answer";
 }
@@ -145,7 +145,7 @@ impl Metrics {
         self.delivery_time.observe(took.as_secs_f64());
     }
 
-    /// A provider's API was asked: `found`, `nothing` or `failed`.
+    /// A provider's API, or Cello (`cello`) about a code, was asked: `answered` or `failed`.
     pub fn looked_up(&self, provider: &str, result: &'static str) {
         count(&self.look_ups, [("provider", provider.into()), ("result", result.into())]);
     }

@@ -55,6 +55,23 @@ async fn every_other_call_needs_a_token_that_lives() {
 }
 
 #[tokio::test]
+async fn codes_that_begin_with_a_word_are_unknown_blocked_or_a_users_own() {
+    let (sandbox, http) = start().await;
+    let token = access_token(&sandbox, &http).await;
+    for (code, valid, owner) in [
+        ("AbC123dEf45", true, "referrer-AbC123dEf45"),
+        ("Own0000u123", true, "u123"),
+        ("Blocked0001", false, "referrer-Blocked0001"),
+        ("Unknown0001", false, ""),
+        ("test", false, ""),
+    ] {
+        let url = format!("{}/referral-codes/{code}", sandbox.base_url);
+        let said: Value = http.get(&url).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
+        assert_eq!((&said["valid"], &said["productUserId"]), (&json!(valid), &json!(owner)), "{code}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_address_is_a_404_with_a_message() {
     let (sandbox, http) = start().await;
     let answer = http.post(format!("{}/v2/events/purchase-created", sandbox.base_url)).send().await.unwrap();

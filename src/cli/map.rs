@@ -135,6 +135,7 @@ impl Mapper {
         let mut policy = Policy::new(&config, providers.clone(), rules);
         // Nothing is sent, so live and test payloads may stand side by side.
         policy.mode = None;
+        policy.asks_nobody = true;
         let store = Sqlite::in_memory().context("a store in memory could not be made")?;
         Ok(Self { providers, policy: Arc::new(policy), store })
     }

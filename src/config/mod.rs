@@ -93,6 +93,19 @@ pub struct Cello {
     pub access_key_id: String,
     pub secret_access_key: SecretString,
     pub request_timeout: Duration,
+    pub check_codes: CheckCodes,
+}
+
+words! {
+    /// Whether Cello is asked about a referral code before it is told of a fact, and what follows from the answer. A
+    /// self-referral is not told in either case.
+    CheckCodes {
+        Off = "off",
+        /// What carries an unknown or blocked code is told with a warning.
+        Warn = "warn",
+        /// It is not told, unless the code turns out to be valid within 30 days.
+        Withhold = "withhold",
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,6 +257,7 @@ impl Default for Config {
                 access_key_id: String::new(),
                 secret_access_key: SecretString::from(String::new()),
                 request_timeout: Duration::from_secs(20),
+                check_codes: CheckCodes::Off,
             },
             delivery: Delivery {
                 concurrency: 4,

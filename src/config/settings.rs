@@ -4,7 +4,7 @@
 //! that is not in it does not exist; defaults stand only in [`Config::default`].
 
 use super::field::Field::{self, *};
-use super::{Config, EmailPolicy, Environment, LogFormat, Triggers, Unsure};
+use super::{CheckCodes, Config, EmailPolicy, Environment, LogFormat, Triggers, Unsure};
 use crate::facts::Mode;
 
 /// One setting.
@@ -201,6 +201,15 @@ pub static SETTINGS: &[Setting] = &[
         "cello.request_timeout_seconds",
         Seconds(1..=300, |c| &mut c.cello.request_timeout),
         "How long one request to Cello may take, in seconds.",
+    ),
+    with_default(
+        "cello.check_codes",
+        Word {
+            words: CheckCodes::WORDS,
+            set: |c, word| put(&mut c.cello.check_codes, CheckCodes::parse(word)),
+            get: |c| Some(c.cello.check_codes.as_str().into()),
+        },
+        "Whether Cello is asked about a code before anything is told with it: `off`; `warn` tells what carries an unknown\nor blocked code all the same, with a warning; `withhold` does not. Neither tells a self-referral.",
     ),
     with_default(
         "delivery.concurrency",

@@ -8,15 +8,18 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
+use super::code::{came_too_late, code_to_ask};
 use super::judged::Judged;
-use super::learn::learn;
-use super::look_up::{LookedUp, questions};
+use super::learn::{learn, learn_code};
+use super::look_up::{CodeAsked, LookedUp, questions};
 use super::policy::Policy;
 use super::purchase;
 use super::verdict::Judge;
 use super::waiting::{LookUp, deadline, in_an_hour, may_go_on, next_look_up};
+use super::writing::codes_elsewhere;
 use crate::attribution::{payment_topic, report_topic};
 use crate::cello::wire;
+use crate::config::CheckCodes;
 use crate::decision::{Decision, Reason, Sending, Verdict};
 use crate::facts::{Detail, Fact, Learned, Reading};
 use crate::providers::Question;
@@ -90,6 +93,9 @@ pub fn decide_again(
     let mut deciding = Deciding { ledger, policy, now, decided: Decided::default() };
     let Some(webhook) = deciding.ledger.webhook(held.webhook_id)? else { return Ok(deciding.decided) };
     let mut topics = deciding.learn(&webhook, &looked_up.learned, now)?;
+    if let CodeAsked::Answered(answer) = &looked_up.code {
+        topics.extend(learn_code(deciding.ledger, answer, now)?);
+    }
     // With others that the answer lets go on, it takes its place among them; else it goes alone. While the answer was
     // awaited, a webhook may have let it go on already.
     if !deciding.release(std::mem::take(&mut topics), Some((held, looked_up)))? && deciding.still_waits(held)? {
@@ -99,18 +105,29 @@ pub fn decide_again(
     Ok(deciding.decided)
 }
 
-/// What is worth asking the provider's API about a held fact.
+/// What is worth asking about a held fact.
+pub struct OpenQuestions {
+    /// Name of the provider whose API is to be asked.
+    pub provider: String,
+    pub questions: Vec<Question>,
+    /// The code that Cello is to be asked about.
+    pub code: Option<String>,
+}
+
+/// What is worth asking at `now` about a held fact.
 pub fn open_questions(
     ledger: &mut dyn Ledger,
     policy: &Policy,
     held: &HeldFact,
-) -> Result<Option<(String, Vec<Question>)>, StoreError> {
+    now: Timestamp,
+) -> Result<Option<OpenQuestions>, StoreError> {
     let Some(webhook) = ledger.webhook(held.webhook_id)? else { return Ok(None) };
-    let deciding = Deciding { ledger, policy, now: Timestamp::UNIX_EPOCH, decided: Decided::default() };
+    let deciding = Deciding { ledger, policy, now, decided: Decided::default() };
     let Ok(reading) = deciding.read(&webhook) else { return Ok(None) };
     let Some(fact) = reading.facts.get(held.fact) else { return Ok(None) };
     let questions = questions(deciding.ledger, &webhook.scope, fact, policy.organization_mode)?;
-    Ok(Some((webhook.scope.provider, questions)))
+    let code = if policy.check_codes == CheckCodes::Off { None } else { code_to_ask(deciding.ledger, held, now)? };
+    Ok(Some(OpenQuestions { provider: webhook.scope.provider, questions, code }))
 }
 
 struct Deciding<'a> {
@@ -284,7 +301,11 @@ impl Deciding<'_> {
             Verdict::Ignore { reason, message } => DecisionRecord {
                 reason: Some(reason.as_str().to_owned()),
                 message: message.clone(),
-                topic: fact.and_then(|fact| may_go_on(&webhook.scope, fact, *reason)),
+                warnings: match (fact, reason) {
+                    (Some(fact), Reason::NotReferred) => codes_elsewhere(fact),
+                    _ => vec![],
+                },
+                topic: judged.again.clone().or_else(|| may_go_on(&webhook.scope, fact?, *reason)),
                 ..base
             },
         }
@@ -297,6 +318,9 @@ impl Deciding<'_> {
         let mut topics = VecDeque::from(topics);
         while let Some(topic) = topics.pop_front() {
             for held in self.ledger.waiting_for(&topic)? {
+                if came_too_late(&held, self.now) {
+                    continue;
+                }
                 let answer = asked.filter(|(asked, _)| asked.webhook_id == held.webhook_id && asked.fact == held.fact);
                 went_on |= answer.is_some();
                 let mut more = Vec::new();

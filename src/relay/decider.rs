@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::answers::Answers;
-use super::decide::{Decided, decide, decide_again, open_questions};
-use super::look_up::{Asked, LookedUp};
+use super::decide::{Decided, OpenQuestions, decide, decide_again, open_questions};
+use super::look_up::{Asked, CodeAsked, Codes, LookedUp};
 use super::policy::Policy;
 use super::stopped;
+use super::waiting::in_an_hour;
+use crate::cello::Client;
 use crate::clock::Clock;
 use crate::decision::{Reason, Verdict};
 use crate::providers::Question;
@@ -29,6 +31,8 @@ pub struct Decider {
     pub clock: Clock,
     /// What providers' APIs have answered lately.
     pub answers: Answers,
+    /// Asked about codes, where the settings say so.
+    pub cello: Client,
     /// Notified when a webhook was stored.
     pub stored: Arc<Notify>,
     /// Notified when a fact was held that is to be looked up.
@@ -67,8 +71,11 @@ impl Decider {
                 _ = stop.changed() => break,
                 settled = self.settle_holds() => settled,
             };
-            if let Err(problem) = settled {
-                tracing::error!(%problem, "held facts could not be looked after; it is tried again");
+            match settled {
+                // There may be more that is due.
+                Ok(BATCH) => continue,
+                Ok(_) => {}
+                Err(problem) => tracing::error!(%problem, "held facts could not be looked after; it is tried again"),
             }
             tokio::select! {
                 () = stopped(&mut stop) => break,
@@ -130,11 +137,15 @@ impl Decider {
     /// many there were.
     pub async fn settle_holds(&self) -> Result<usize, StoreError> {
         let held = self.store.due_holds((self.clock)(), BATCH).await?;
+        let mut codes = Codes::new(&self.cello);
         for held in &held {
-            match self.settle_hold(held).await {
+            match self.settle_hold(held, &mut codes).await {
                 Err(problem @ (StoreError::Panicked | StoreError::Damaged(_))) => {
                     let (webhook, fact) = (held.webhook_id, held.fact);
                     tracing::error!(webhook, fact, %problem, "a held fact could not be decided; the others go on");
+                    // Not at once again, or what always fails would be all that is ever looked after.
+                    let (held, later) = (held.clone(), in_an_hour((self.clock)()));
+                    self.store.transact(Box::new(move |ledger| ledger.look_up_at(&held, later))).await?;
                 }
                 result => result?,
             }
@@ -145,10 +156,17 @@ impl Decider {
         Ok(held.len())
     }
 
-    async fn settle_hold(&self, held: &HeldFact) -> Result<(), StoreError> {
+    async fn settle_hold(&self, held: &HeldFact, codes: &mut Codes<'_>) -> Result<(), StoreError> {
         let looked_up = match self.open_questions(held).await? {
-            Some((provider, questions)) => self.ask(&provider, &questions).await,
-            None => LookedUp { asked: Asked::CannotAsk, learned: vec![] },
+            Some(OpenQuestions { provider, questions, code }) => {
+                let looked_up = self.ask(&provider, &questions).await;
+                let code = match code {
+                    Some(ucc) => self.ask_about_code(&ucc, codes).await,
+                    None => CodeAsked::NotYet,
+                };
+                LookedUp { code, ..looked_up }
+            }
+            None => LookedUp::cannot_ask(),
         };
         let (policy, now, held) = (self.policy.clone(), (self.clock)(), held.clone());
         self.store
@@ -158,7 +176,7 @@ impl Decider {
 
     async fn ask(&self, provider: &str, questions: &[Question]) -> LookedUp {
         let Some(provider) = self.policy.provider(provider).filter(|provider| provider.can_look_up()) else {
-            return LookedUp { asked: Asked::CannotAsk, learned: vec![] };
+            return LookedUp::cannot_ask();
         };
         let (looked_up, calls) = LookedUp::ask(provider.as_ref(), questions, &self.answers, (self.clock)()).await;
         if questions.is_empty() {
@@ -176,13 +194,26 @@ impl Decider {
         looked_up
     }
 
-    async fn open_questions(&self, held: &HeldFact) -> Result<Option<(String, Vec<Question>)>, StoreError> {
-        let (policy, held) = (self.policy.clone(), held.clone());
+    async fn ask_about_code(&self, ucc: &str, codes: &mut Codes<'_>) -> CodeAsked {
+        let (answer, was_asked) = codes.ask(ucc).await;
+        if was_asked {
+            let failed = matches!(answer, CodeAsked::Failed(_));
+            if failed {
+                // Without the problem's own words: Cello may repeat in them what it was asked.
+                tracing::warn!("Cello did not answer about a referral code; what needs it is held, and is asked again");
+            }
+            self.metrics.looked_up("cello", if failed { "failed" } else { "answered" });
+        }
+        answer
+    }
+
+    async fn open_questions(&self, held: &HeldFact) -> Result<Option<OpenQuestions>, StoreError> {
+        let (policy, held, now) = (self.policy.clone(), held.clone(), (self.clock)());
         let (answer, questions) = tokio::sync::oneshot::channel();
         self.store
             .transact(Box::new(move |ledger| {
                 // Whoever asked has only gone if the relay stops.
-                let _ = answer.send(open_questions(ledger, &policy, &held)?);
+                let _ = answer.send(open_questions(ledger, &policy, &held, now)?);
                 Ok(())
             }))
             .await?;

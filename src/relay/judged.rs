@@ -16,12 +16,14 @@ pub struct Judged {
     pub effects: Vec<Effect>,
     /// Whether and when a held fact is to be looked up.
     pub look_up: Option<LookUp>,
+    /// What has an ignored fact decided again, where its reason alone does not tell.
+    pub again: Option<String>,
     pub trace: Trace,
 }
 
 impl Judged {
     pub fn new(verdict: Verdict, key: Option<String>) -> Self {
-        Self { verdict, key, effects: vec![], look_up: None, trace: Trace::default() }
+        Self { verdict, key, effects: vec![], look_up: None, again: None, trace: Trace::default() }
     }
 
     pub fn decision(self) -> Decision {

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::code::{FRESH, topics_of_answer, withheld_topics};
 use crate::attribution::{attribute, customer_topic, erase_person, merge, payment_topic, subscription_topic, unseen};
-use crate::facts::{KnownSubscription, Learned, Scope};
+use crate::facts::{CodeAnswer, KnownCode, KnownSubscription, Learned, Scope};
 use crate::store::{Ledger, StoreError};
 
 /// Writes what a webhook or look-up taught at `at` into the directory. Returns the topics that became known or
@@ -23,6 +24,9 @@ pub fn learn(
                 let merged = merge(known.clone(), customer, at, organization_mode);
                 if attribute(known.as_ref(), organization_mode) != attribute(Some(&merged), organization_mode) {
                     topics.push(customer_topic(scope, &customer.id));
+                    // What was withheld for the code it had is no longer withheld for that one.
+                    let former = known.and_then(|known| known.ucc).filter(|ucc| merged.ucc.as_ref() != Some(ucc));
+                    topics.extend(former.iter().flat_map(|ucc| withheld_topics(ucc)));
                 }
                 ledger.put_customer(scope, &merged)?;
             }
@@ -54,4 +58,11 @@ pub fn learn(
         }
     }
     Ok(topics)
+}
+
+/// Keeps what Cello answered about a code at `now`, and forgets older answers. Returns the topics that became known.
+pub fn learn_code(ledger: &mut dyn Ledger, answer: &CodeAnswer, now: Timestamp) -> Result<Vec<String>, StoreError> {
+    ledger.forget_codes(now.saturating_sub(FRESH).unwrap_or(Timestamp::MIN))?;
+    ledger.put_code(&KnownCode { answer: answer.clone(), asked_at: now })?;
+    Ok(topics_of_answer(answer))
 }

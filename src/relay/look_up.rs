@@ -1,4 +1,4 @@
-//! What to ask a provider's API about a held fact, and what came of asking.
+//! What to ask a provider's API or Cello about a held fact, and what came of asking.
 //!
 //! Deciding never waits for the network: a fact that an answer could help is held, asked about by a loop of its own,
 //! and decided again with the answer.
@@ -7,16 +7,18 @@ use jiff::Timestamp;
 
 use super::answers::Answers;
 use super::purchase;
-use crate::attribution::{Attribution, attribute};
-use crate::facts::{Billing, Detail, Fact, Invoice, Learned, Scope};
+use crate::attribution::{Attribution, attribute, is_well_formed};
+use crate::cello::{CallError, Client};
+use crate::facts::{Billing, CodeAnswer, Detail, Fact, Invoice, Learned, Scope};
 use crate::providers::{LookUpError, Provider, Question};
 use crate::store::{Ledger, StoreError};
 
-/// What the provider's API has said to one fact.
+/// What the provider's API, and Cello, have said to one fact.
 #[derive(Debug, Clone)]
 pub struct LookedUp {
     pub asked: Asked,
     pub learned: Vec<Learned>,
+    pub code: CodeAsked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +33,25 @@ pub enum Asked {
     Refused(String),
 }
 
+/// What Cello has said to the code of one fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeAsked {
+    NotYet,
+    Answered(CodeAnswer),
+    /// It was asked and did not answer: why.
+    Failed(String),
+}
+
 impl LookedUp {
     /// Before anything was asked.
     pub fn not_yet(provider: &dyn Provider) -> Self {
         let asked = if provider.can_look_up() { Asked::NotYet } else { Asked::CannotAsk };
-        Self { asked, learned: vec![] }
+        Self { asked, ..Self::cannot_ask() }
+    }
+
+    /// Where there is no provider's API to ask.
+    pub fn cannot_ask() -> Self {
+        Self { asked: Asked::CannotAsk, learned: vec![], code: CodeAsked::NotYet }
     }
 
     /// Asks at `now` everything there is to ask and was not answered lately. Also says how many calls that took.
@@ -45,7 +61,7 @@ impl LookedUp {
         answers: &Answers,
         now: Timestamp,
     ) -> (Self, usize) {
-        let (mut looked_up, mut calls) = (Self { asked: Asked::Answered, learned: vec![] }, 0);
+        let (mut looked_up, mut calls) = (Self { asked: Asked::Answered, ..Self::cannot_ask() }, 0);
         for question in questions {
             if looked_up.answers(question) {
                 continue;
@@ -83,6 +99,52 @@ impl LookedUp {
             (Question::Price { id, .. }, Learned::Price(plan)) => plan.price_id.as_ref() == Some(id),
             _ => false,
         })
+    }
+}
+
+/// Asks Cello about the codes of held facts. Once Cello as a whole does not answer, no further one is asked about: each
+/// would wait for the same time-out.
+pub struct Codes<'a> {
+    cello: &'a Client,
+    down: Option<String>,
+}
+
+impl<'a> Codes<'a> {
+    pub fn new(cello: &'a Client) -> Self {
+        Self { cello, down: None }
+    }
+
+    /// What came of it, and whether Cello was asked at all.
+    pub async fn ask(&mut self, ucc: &str) -> (CodeAsked, bool) {
+        if let Some(problem) = &self.down {
+            return (CodeAsked::Failed(problem.clone()), false);
+        }
+        let answer = |valid, owner| CodeAsked::Answered(CodeAnswer { ucc: ucc.to_owned(), valid, owner });
+        let asked = match self.cello.referral_code(ucc).await {
+            Ok(code) => match code.valid {
+                Some(valid) => answer(valid, code.product_user_id),
+                None => CodeAsked::Failed("its answer does not say whether the code is valid".to_owned()),
+            },
+            // What cannot be asked about is nobody's code, nor is what Cello refuses to look at for its form.
+            Err(CallError::Id(_)) => answer(false, None),
+            Err(CallError::Answer { status: 400 | 404 | 422, .. }) if !is_well_formed(ucc) => answer(false, None),
+            Err(problem) => {
+                let text = problem.to_string();
+                if concerns_every_code(&problem) {
+                    self.down = Some(text.clone());
+                }
+                CodeAsked::Failed(text)
+            }
+        };
+        (asked, true)
+    }
+}
+
+fn concerns_every_code(problem: &CallError) -> bool {
+    match problem {
+        CallError::Login(_) | CallError::Transport(_) => true,
+        CallError::Answer { status, .. } => matches!(status, 401 | 403 | 408 | 429 | 500..),
+        CallError::Id(_) | CallError::Unreadable { .. } => false,
     }
 }
 

@@ -3,18 +3,21 @@
 //! - [`decide`]: one webhook, from its bytes to its decisions, in one transaction
 //! - `learn`: what the directory takes from a webhook
 //! - `verdict`, `purchase`, `refund`, `reported`, `judged`: what one fact comes to
+//! - `code`: whether Cello counts a referral code, where that is to be asked
 //! - `waiting`: what a fact waits for, and how long; `writing`: the referral event itself;
 //!   `explaining`: how it came about
 //! - [`look_up`]: what to ask a provider's API; [`answers`]: what it answered lately
 //! - [`schedule`], [`breaker`]: when to try again, when to pause; pure
-//! - [`decider`], [`deliverer`]: the loops themselves
+//! - [`decider`], [`deliverer`], [`eraser`]: the loops themselves
 //! - [`remap`]: the past, decided again beside the store
 
 pub mod answers;
 pub mod breaker;
+pub mod code;
 pub mod decide;
 pub mod decider;
 pub mod deliverer;
+pub mod eraser;
 mod explaining;
 mod judged;
 mod learn;
@@ -43,6 +46,7 @@ use crate::telemetry::Metrics;
 use breaker::Breaker;
 use decider::Decider;
 use deliverer::Deliverer;
+use eraser::Eraser;
 use policy::Policy;
 
 /// What the loops are made of.
@@ -86,9 +90,11 @@ impl Relay {
             clock: parts.clock.clone(),
             answers: answers::Answers::default(),
             stored: parts.stored,
+            cello: parts.client.clone(),
             held: Arc::new(Notify::new()),
             decided: decided.clone(),
         });
+        let eraser = Eraser { store: parts.store.clone(), clock: parts.clock.clone() };
         let deliverer = Arc::new(Deliverer {
             store: parts.store,
             client: parts.client,
@@ -101,7 +107,8 @@ impl Relay {
         let mut loops = JoinSet::new();
         loops.spawn(decider.clone().run(stopped.clone()));
         loops.spawn(decider.run_holds(stopped.clone()));
-        loops.spawn(deliverer.run(stopped));
+        loops.spawn(deliverer.run(stopped.clone()));
+        loops.spawn(eraser.run(stopped));
         Ok(Self { stop, loops })
     }
 

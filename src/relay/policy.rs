@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::look_up::{Asked, LookedUp};
-use crate::config::{Config, EmailPolicy, PlanWords, Privacy};
+use super::look_up::LookedUp;
+use crate::config::{CheckCodes, Config, EmailPolicy, PlanWords, Privacy};
 use crate::facts::{Mode, Plan};
 use crate::providers::Provider;
 use crate::rules::Rules;
@@ -27,6 +27,9 @@ pub struct Policy {
     pub organization_mode: bool,
     /// The only mode of webhooks that may reach the configured Cello; `None` for either.
     pub mode: Option<Mode>,
+    pub check_codes: CheckCodes,
+    /// Set by commands that show what would be decided: what would be asked of Cello is then left open.
+    pub asks_nobody: bool,
     privacy: Privacy,
     plans: BTreeMap<String, PlanWords>,
 }
@@ -38,6 +41,8 @@ impl Policy {
             rules,
             organization_mode: config.metadata.organization_mode,
             mode: config.cello.environment.mode(),
+            check_codes: config.cello.check_codes,
+            asks_nobody: false,
             privacy: config.privacy.clone(),
             plans: config.plans.clone(),
         }
@@ -51,7 +56,7 @@ impl Policy {
     pub fn not_looked_up(&self, provider: &str) -> LookedUp {
         match self.provider(provider) {
             Some(provider) => LookedUp::not_yet(provider.as_ref()),
-            None => LookedUp { asked: Asked::CannotAsk, learned: vec![] },
+            None => LookedUp::cannot_ask(),
         }
     }
 

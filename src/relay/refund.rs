@@ -38,8 +38,16 @@ impl Resolution {
 
 pub enum Answer {
     Known(Resolution),
-    Wait { message: String, waits_for: String },
-    Ignore { reason: Reason, message: String },
+    Wait {
+        message: String,
+        waits_for: String,
+    },
+    /// With what may have it decided again.
+    Ignore {
+        reason: Reason,
+        message: String,
+        again: Option<String>,
+    },
 }
 
 /// Finds the purchase; `expired` when it has waited long enough.
@@ -48,7 +56,7 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
     let Some((invoice, invoice_told)) = invoice(ledger, scope, refund)? else {
         return Ok(if expired {
             let message = "neither the refund nor anything learned since names the invoice".to_owned();
-            Answer::Ignore { reason: Reason::PurchaseUnknown, message }
+            Answer::Ignore { reason: Reason::PurchaseUnknown, message, again: None }
         } else {
             let payment = refund.payments.first().map_or("", String::as_str);
             Answer::Wait {
@@ -65,6 +73,8 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
                 return Ok(Answer::Ignore {
                     reason: Reason::PurchaseNotReported,
                     message: format!("the purchase `{invoice}` was not reported, so its refund is not either"),
+                    // A purchase that was withheld may still be reported.
+                    again: Some(key),
                 });
             }
             None if expired => warnings.push(Warning::new(
@@ -84,6 +94,7 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
             return Ok(Answer::Ignore {
                 reason: Reason::AlreadyReported,
                 message: "this part of the charge is already reported as refunded".to_owned(),
+                again: None,
             });
         }
     };

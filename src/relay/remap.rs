@@ -169,7 +169,7 @@ impl Remap {
     async fn settle(&mut self, held: &HeldFact, now: Timestamp) -> Result<(), StoreError> {
         let number = (held.webhook_id, held.fact);
         let looked_up = match self.fact(held).await? {
-            None => LookedUp { asked: Asked::CannotAsk, learned: vec![] },
+            None => LookedUp::cannot_ask(),
             Some((scope, fact)) => {
                 let there = self.stored.known(scope.clone(), taught::about(&fact)).await?;
                 let here = self.scratch.known(scope.clone(), taught::about(&fact)).await?;
@@ -188,7 +188,11 @@ impl Remap {
                     }
                 };
                 let can_look_up = self.policy.provider(&scope.provider).is_some_and(|provider| provider.can_look_up());
-                LookedUp { asked: if can_look_up { Asked::Answered } else { Asked::CannotAsk }, learned }
+                LookedUp {
+                    asked: if can_look_up { Asked::Answered } else { Asked::CannotAsk },
+                    learned,
+                    ..LookedUp::cannot_ask()
+                }
             }
         };
         let (policy, held) = (self.policy.clone(), held.clone());

@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 
+use super::code::Checked;
 use super::judged::{Effect, Judged};
 use super::look_up::LookedUp;
 use super::policy::Policy;
@@ -11,7 +12,7 @@ use super::purchase;
 use super::refund;
 use super::reported::ReportedStates;
 use super::waiting::RULES_TOPIC;
-use super::writing::{Draft, Resolved};
+use super::writing::{Draft, Resolved, codes_elsewhere};
 use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
 use crate::decision::{Reason, Sending, Verdict, WarningCode};
 use crate::facts::{Change, Detail, Fact, Invoice, Learned, Reading, Refund, Subscription};
@@ -224,7 +225,7 @@ impl Judge<'_> {
                 let look_up = if refund.invoice.is_none() { self.look_up_again() } else { None };
                 Ok(self.hold(Reason::PurchaseUnseen, message, waits_for, Some(case.key), look_up))
             }
-            refund::Answer::Ignore { reason, message } => Ok(case.ignore(reason, message)),
+            refund::Answer::Ignore { reason, message, again } => Ok(Judged { again, ..case.ignore(reason, message) }),
         }
     }
 
@@ -263,11 +264,17 @@ impl Judge<'_> {
         let verdict = match ruling {
             Ruling::Matched(matched) => {
                 let pinned = ledger.pinned_code(referral.subject())?;
+                let ucc = pinned.as_deref().unwrap_or(&referral.ucc);
+                let of_code = match self.check_code(ledger, fact, referral, ucc, key)? {
+                    Checked::Passed(warning) => warning,
+                    Checked::Stopped(judged) => return Ok(judged),
+                };
                 let (rule, key) = (matched.rule.to_owned(), key.clone());
                 let (customer, words) = (told.clone(), &plan_words);
                 let draft = Draft { fact, referral, customer, email, pinned, resolved: &resolved, words, matched };
                 trace.values = draft.origins(self.policy);
-                let (event, warnings) = draft.write(self.policy);
+                let (event, mut warnings) = draft.write(self.policy);
+                warnings.extend(of_code);
                 Verdict::Send(Box::new(Sending { rule, key, event, warnings }))
             }
             Ruling::NoneMatched { message } => Verdict::Ignore { reason: Reason::NoRuleMatched, message },
@@ -317,6 +324,9 @@ impl Judge<'_> {
         let differs = shown.is_some_and(|shown| {
             shown.ucc.as_ref().is_some_and(|ucc| *ucc != referral.ucc)
                 || shown.user_id.as_ref().is_some_and(|user_id| *user_id != referral.user_id)
+                || self.policy.organization_mode
+                    && shown.organization_id.is_some()
+                    && shown.organization_id != referral.organization_id
         });
         if differs {
             case.ignore(Reason::CodeChanged, format!("the first code, `{}`, and its user id are kept", referral.ucc))
@@ -354,9 +364,8 @@ fn deleted() -> Judged {
 
 /// Only what is odd about the customer says why there may be no code.
 fn not_referred(fact: &Fact) -> String {
-    let of_customer = [WarningCode::MetadataOnWrongObject, WarningCode::PaidByAnother].map(WarningCode::as_str);
-    let odd = fact.warnings.iter().filter(|warning| of_customer.contains(&warning.code.as_str()));
-    let hints: Vec<&str> = odd.map(|warning| warning.message.as_str()).collect();
+    let paid = fact.warnings.iter().filter(|warning| warning.code == WarningCode::PaidByAnother.as_str()).cloned();
+    let hints: Vec<String> = codes_elsewhere(fact).into_iter().chain(paid).map(|warning| warning.message).collect();
     let hint = if hints.is_empty() { String::new() } else { format!("; but {}", hints.join("; ")) };
     format!("the customer carries no referral code{hint}")
 }

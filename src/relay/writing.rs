@@ -4,7 +4,7 @@
 
 use super::policy::Policy;
 use super::{purchase, refund};
-use crate::attribution::Referral;
+use crate::attribution::{Referral, is_well_formed};
 use crate::decision::{Warning, WarningCode};
 use crate::facts::{Detail, Fact};
 use crate::referral_event::ReferralEvent;
@@ -41,7 +41,7 @@ impl Draft<'_> {
             let message = format!("`{ucc}` was reported for this user first and is kept");
             warnings.push(Warning::new(WarningCode::CodeChanged, message));
         }
-        if ucc.len() != 11 || !ucc.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_well_formed(&ucc) {
             warnings.push(Warning::new(WarningCode::CodeMalformed, format!("`{ucc}` is not 11 letters and digits")));
         }
         let is_signup = fact.is_signup();
@@ -92,8 +92,16 @@ impl Draft<'_> {
     }
 }
 
-/// A code on another object is only worth a word where the customer has none.
+/// A code on another object is only worth a word where the customer has none: see [`codes_elsewhere`].
 fn own_warnings(fact: &Fact) -> Vec<Warning> {
-    let elsewhere = WarningCode::MetadataOnWrongObject.as_str();
-    fact.warnings.iter().filter(|warning| warning.code != elsewhere).cloned().collect()
+    fact.warnings.iter().filter(|warning| !is_elsewhere(warning)).cloned().collect()
+}
+
+/// What there is to say of a fact whose customer carries no code: one stands where nobody reads it.
+pub fn codes_elsewhere(fact: &Fact) -> Vec<Warning> {
+    fact.warnings.iter().filter(|warning| is_elsewhere(warning)).cloned().collect()
+}
+
+fn is_elsewhere(warning: &Warning) -> bool {
+    warning.code == WarningCode::MetadataOnWrongObject.as_str()
 }

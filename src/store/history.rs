@@ -63,6 +63,8 @@ pub struct Life {
     /// How often it came again.
     pub duplicates: i64,
     pub state: WebhookState,
+    /// When the body was erased.
+    pub body_erased_at: Option<Timestamp>,
     /// Why it could not be read.
     pub note: Option<String>,
     pub decisions: Vec<LifeDecision>,

@@ -3,6 +3,7 @@
 //! Everything that must be true at the same time is written in one transaction. No SQL stands outside this folder,
 //! and nothing in it decides anything: it keeps what it is told and finds it again.
 
+mod erasing;
 mod history;
 mod past;
 mod records;
@@ -12,8 +13,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
+use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
 
+pub use erasing::*;
 pub use history::*;
 pub use past::*;
 pub use records::*;
@@ -112,6 +114,10 @@ pub trait Store: Send + Sync {
 
     /// Gives up on referral events that are not delivered, in the name of a person.
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError>;
+
+    /// Erases bodies of webhooks, in order of arrival. Everything else of a webhook stays, so that one that comes again
+    /// is still recognised; its facts cannot be decided again.
+    async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError>;
 }
 
 /// The inner contract: what deciding needs, within one transaction.
@@ -142,6 +148,13 @@ pub trait Ledger {
     fn pinned_code(&mut self, user: &str) -> Result<Option<String>, StoreError>;
     /// Pins a code; a user that has one keeps it.
     fn pin_code(&mut self, user: &str, ucc: &str) -> Result<(), StoreError>;
+
+    /// Cello's last answer about a code, if it was not forgotten since.
+    fn code(&mut self, ucc: &str) -> Result<Option<KnownCode>, StoreError>;
+    /// Keeps an answer in place of the last one about the same code.
+    fn put_code(&mut self, code: &KnownCode) -> Result<(), StoreError>;
+    /// Forgets the answers to what was asked before `before`.
+    fn forget_codes(&mut self, before: Timestamp) -> Result<(), StoreError>;
 
     /// The referral event with this business key, whatever became of it.
     fn reported(&mut self, key: &str) -> Result<Option<Reported>, StoreError>;

@@ -1,6 +1,8 @@
 //! `events list`, `show`, `retry` and `discard`, beside a relay that has the store open.
 
-use cello_relay::store::{Store, Then};
+use cello_relay::decision::Reason;
+use cello_relay::store::{Erasing, Store, Then};
+use jiff::Timestamp;
 
 use crate::given::Installation;
 
@@ -128,6 +130,26 @@ async fn show_says_why_a_webhook_was_ignored_in_words() {
     let event_id = relay.run(&["events", "list", "--json"]).lines()[0]["event_id"].as_str().unwrap().to_owned();
     let said = relay.run(&["events", "show", &event_id]);
     said.says(&["invoice-paid: ignore, not_referred", "decided again if a code appears within 30 days"]);
+}
+
+#[tokio::test]
+async fn show_says_that_and_when_a_body_was_erased() {
+    let relay = Installation::new().with("stories/stripe-not-referred").await;
+    let event_id = relay.run(&["events", "list", "--json"]).lines()[0]["event_id"].as_str().unwrap().to_owned();
+    let erasing = Erasing {
+        before: Timestamp::MAX,
+        after: None,
+        limit: 9,
+        reasons: vec![Reason::NotReferred],
+        reasons_of_strangers: vec![],
+    };
+    let at = "2026-02-03T04:05:06Z".parse().unwrap();
+    assert!(relay.store.erase_bodies(erasing, at).await.unwrap().bodies > 0);
+
+    relay
+        .run(&["events", "show", &event_id])
+        .says(&["erased 2026-02-03T04:05:06Z", "invoice-paid: ignore, not_referred"]);
+    assert_eq!(relay.run(&["events", "show", &event_id, "--json"]).lines()[0]["body_erased_at"], at.to_string());
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Attribution, look-ups and deciding, over the real store and the real providers.
 
+mod attribution;
+mod codes;
+mod erasing;
 mod look_up;
 mod order;
 mod policy;

@@ -120,7 +120,7 @@ fn check_order(told: &[Told], order: &[usize]) {
 }
 
 /// Every order of `count` things.
-fn orders(count: usize) -> Vec<Vec<usize>> {
+pub fn orders(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![vec![]];
     }

@@ -51,6 +51,14 @@ pub fn config() -> Config {
     config
 }
 
+/// Cello as the settings have it; without an address, one where nobody answers.
+fn client(config: &Config) -> Client {
+    let cello = &config.cello;
+    let base_url = if cello.base_url.is_empty() { "http://127.0.0.1:9" } else { &cello.base_url };
+    let secret = cello.secret_access_key.clone();
+    Client::new(base_url, &cello.access_key_id, secret, std::time::Duration::from_secs(1)).unwrap()
+}
+
 impl Relay {
     pub fn new() -> Self {
         Self::with(&config())
@@ -72,16 +80,22 @@ impl Relay {
     /// On a store that may have been another relay's.
     pub fn on(store: Arc<dyn Store>, config: &Config, providers: Vec<Arc<dyn Provider>>, rules: Rules) -> Self {
         let policy = Arc::new(Policy::new(config, providers.clone(), rules));
-        Self::put_together(store, policy, providers)
+        Self::put_together(store, policy, providers, client(config))
     }
 
     /// One that has the same settings and knows nothing: loading the rules is what takes long.
     pub fn fresh(&self) -> Self {
         let store = Arc::new(Sqlite::in_memory().unwrap());
-        Self::put_together(store, self.decider.policy.clone(), self.providers.clone())
+        let (policy, cello) = (self.decider.policy.clone(), self.decider.cello.clone());
+        Self::put_together(store, policy, self.providers.clone(), cello)
     }
 
-    fn put_together(store: Arc<dyn Store>, policy: Arc<Policy>, providers: Vec<Arc<dyn Provider>>) -> Self {
+    fn put_together(
+        store: Arc<dyn Store>,
+        policy: Arc<Policy>,
+        providers: Vec<Arc<dyn Provider>>,
+        cello: Client,
+    ) -> Self {
         let now = Arc::new(Mutex::new(super::webhooks::at(20 * 86_400)));
         let clock = now.clone();
         let decider = Arc::new(Decider {
@@ -90,6 +104,7 @@ impl Relay {
             metrics: Arc::new(Metrics::new()),
             clock: Arc::new(move || *clock.lock().unwrap()),
             answers: Answers::default(),
+            cello,
             stored: Arc::new(Notify::new()),
             held: Arc::new(Notify::new()),
             decided: Arc::new(Notify::new()),
@@ -100,12 +115,10 @@ impl Relay {
     /// The real loops, with the shipped rules, on this store and at this time, as a next process would start them.
     /// Nobody takes what they send.
     pub async fn start_loops(&self, config: &Config) -> Loops {
-        let nobody = "http://127.0.0.1:9";
-        let client = Client::new(nobody, "key", "secret".to_owned().into(), std::time::Duration::from_secs(1)).unwrap();
         let parts = Parts {
             store: self.store.clone(),
             policy: Policy::new(config, providers::enabled(config), Rules::shipped().unwrap()),
-            client,
+            client: client(config),
             delivery: config.delivery.clone(),
             metrics: Arc::new(Metrics::new()),
             clock: clock::fixed(self.now()),

@@ -140,4 +140,7 @@ impl Store for Watched {
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
         self.store.discard(ids, by, reason, now).await
     }
+    async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {
+        self.store.erase_bodies(erasing, now).await
+    }
 }

@@ -263,6 +263,9 @@ impl Store for FakeStore {
     async fn discard(&self, _: Vec<i64>, _: String, _: String, _: Timestamp) -> Result<Vec<i64>, StoreError> {
         unreachable!()
     }
+    async fn erase_bodies(&self, _: Erasing, _: Timestamp) -> Result<Erased, StoreError> {
+        unreachable!()
+    }
 }
 
 /// A provider of few words that proves itself in one of the two known ways.

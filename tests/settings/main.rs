@@ -166,6 +166,7 @@ base_url = "https://cello.example"
 access_key_id = "id"
 secret_access_key = "key"
 request_timeout_seconds = 1
+check_codes = "withhold"
 
 [delivery]
 concurrency = 1

@@ -1,6 +1,8 @@
 //! What deciding writes and finds again.
 
-use cello_relay::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Phase, Plan, Scope, Subscription};
+use cello_relay::facts::{
+    CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Phase, Plan, Scope, Subscription,
+};
 use cello_relay::interval::{Period, Unit};
 use cello_relay::money::Currency;
 use cello_relay::store::{DecisionRecord, DecisionState, Reported, StoreError, WebhookState};
@@ -14,6 +16,7 @@ contract! {
     the_directory_gives_back_what_it_was_given,
     the_directory_keeps_accounts_apart,
     a_pinned_code_stays,
+    an_answer_about_a_code_is_kept_until_it_is_replaced_or_forgotten,
     a_decision_replaces_the_earlier_one_on_the_same_fact,
     the_newest_decision_on_a_key_is_found,
     a_held_fact_can_be_looked_after_before_its_deadline,
@@ -167,6 +170,27 @@ async fn a_pinned_code_stays(store: AnyStore) {
         ledger.pinned_code("user")
     });
     assert_eq!(code.await.unwrap().as_deref(), Some("first"));
+}
+
+async fn an_answer_about_a_code_is_kept_until_it_is_replaced_or_forgotten(store: AnyStore) {
+    let known = |ucc: &str, valid, owner: Option<&str>, second| KnownCode {
+        answer: CodeAnswer { ucc: ucc.into(), valid, owner: owner.map(Into::into) },
+        asked_at: at(second),
+    };
+    transact(&store, move |ledger| {
+        assert_eq!(ledger.code("a")?, None);
+        ledger.put_code(&known("a", false, None, 10))?;
+        ledger.put_code(&known("b", true, Some("owner"), 20))?;
+        assert_eq!(ledger.code("a")?, Some(known("a", false, None, 10)));
+        assert_eq!(ledger.code("A")?, None, "upper and lower case are two codes");
+        ledger.put_code(&known("a", true, Some("owner"), 30))?;
+        ledger.forget_codes(at(30))?;
+        assert_eq!(ledger.code("b")?, None);
+        assert_eq!(ledger.code("a")?, Some(known("a", true, Some("owner"), 30)), "asked just then");
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
 
 async fn a_decision_replaces_the_earlier_one_on_the_same_fact(store: AnyStore) {

@@ -8,6 +8,7 @@ mod given;
 
 mod deciding;
 mod delivering;
+mod erasing;
 mod history;
 mod past;
 mod receiving;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cello_relay::facts::Scope;
-use cello_relay::store::{Sqlite, Store, StoreError};
+use cello_relay::store::{DecisionRecord, DecisionState, Erasing, NewWebhook, Sqlite, Store, StoreError, WebhookState};
 
 use crate::given::{self, AnyStore, at, claim, keys, stored, transact, url, waiting, webhook};
 
@@ -222,4 +222,25 @@ async fn a_file_of_the_first_version_is_taken_over_with_its_queue() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_erased_is_gone_from_the_file() {
+    let (store, folder) = given::on_file();
+    let secret = "somebody@example.com".repeat(1000).into_bytes();
+    store.receive(NewWebhook { body: secret, ..webhook("evt_1") }).await.unwrap();
+    let id = store.undecided(1).await.unwrap()[0].id;
+    transact(&store, move |ledger| {
+        let nothing = DecisionRecord { fact_kind: String::new(), ..given::decision(id, DecisionState::Ignore) };
+        ledger.put_decision(&nothing)?;
+        ledger.settle_webhook(id, WebhookState::Ignored, None)
+    })
+    .await
+    .unwrap();
+    let erasing = Erasing { before: at(2), after: None, limit: 9, reasons: vec![], reasons_of_strangers: vec![] };
+    assert_eq!(store.erase_bodies(erasing, at(100)).await.unwrap().bodies, 1);
+    drop(store);
+    let file = fs::read(folder.path().join("relay.db")).unwrap();
+    assert!(!file.windows(8).any(|bytes| bytes == b"somebody"));
+    assert!(file.windows(5).any(|bytes| bytes == b"evt_1"));
 }

@@ -71,14 +71,19 @@ pub(super) fn event(shared: &Shared, text: String, now: Timestamp, request_id: S
     }
 }
 
-/// `GET /referral-codes/{ucc}`. Every code of the right form is known here, and none is blocked.
+/// `GET /referral-codes/{ucc}`. Every code of the right form is known here and counts, save those that begin with a
+/// word: `Unknown0001` is not known, `Blocked0001` is its blocked owner's, and `Own0000u123` is that of the user `u123`.
 pub(super) fn code(ucc: &str) -> Said {
-    if ucc.len() == 11 && ucc.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        let owner = format!("referrer-{ucc}");
-        (200, json!({ "code": ucc, "valid": true, "productUserId": owner, "campaignId": "stand-in" }))
-    } else {
-        (200, json!({ "code": ucc, "valid": false, "productUserId": "" }))
+    let is_code = ucc.len() == 11 && ucc.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_code || ucc.starts_with("Unknown") {
+        return (200, json!({ "code": ucc, "valid": false, "productUserId": "" }));
     }
+    let owner = match ucc.strip_prefix("Own") {
+        Some(user) => user.trim_start_matches('0').to_owned(),
+        None => format!("referrer-{ucc}"),
+    };
+    let valid = !ucc.starts_with("Blocked");
+    (200, json!({ "code": ucc, "valid": valid, "productUserId": owner, "campaignId": "stand-in" }))
 }
 
 /// `GET /referral-codes/active-link/{productUserId}`. The link lacks a scheme, as Cello's may.

@@ -13,6 +13,7 @@ use super::{of_webhook, tone_of_decision, tone_of_event, tone_of_webhook, unknow
 use crate::cello::wire;
 use crate::decision::Reason;
 use crate::facts::Scope;
+use crate::relay::code::code_of_topic;
 use crate::store::{DecisionState, EventState, Life, LifeAttempt, LifeDecision, LifeEvent, Store, WebhookState};
 
 pub async fn run(store: &dyn Store, id: &str, json: bool) -> Result<Exit> {
@@ -67,6 +68,9 @@ impl Page {
             more => format!("; it came {more} times again, which changed nothing"),
         };
         self.pair(1, "received", &format!("{}, {} bytes{again}", time(life.received_at), life.bytes));
+        if let Some(at) = life.body_erased_at {
+            self.pair(1, "body", &format!("erased {}: nothing of it is needed any more", time(at)));
+        }
         let state = toned(life.state.as_str(), tone_of_webhook(life.state));
         self.pair(1, "state", &format!("{state}: {}", of_webhook(life.state)));
         if let Some(note) = &life.note {
@@ -209,6 +213,8 @@ pub(super) fn awaited(life: &Life, topic: &str) -> String {
         format!("the invoice of the payment `{id}`")
     } else if let Some(id) = of("purchase") {
         format!("the purchase of the invoice `{id}`")
+    } else if let Some(code) = code_of_topic(topic).map(plain) {
+        format!("Cello's answer about the code `{code}`")
     } else if topic == "rules" {
         "mended rules, at the next start".to_owned()
     } else {

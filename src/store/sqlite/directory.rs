@@ -2,11 +2,12 @@
 //!
 //! Keeps what it is given; which state is newer is decided by the caller.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::StoreError;
-use super::values::{from_json, from_word, json, millis_of, optional_time, word};
-use crate::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope, Subscription};
+use super::values::{from_json, from_word, json, millis, millis_of, optional_time, time, word};
+use crate::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope, Subscription};
 use crate::interval::Period;
 use crate::money::Currency;
 
@@ -197,6 +198,31 @@ pub fn customer_of(row: &Row<'_>) -> rusqlite::Result<KnownCustomer> {
         deleted: row.get("deleted")?,
         reported: row.get("reported")?,
     })
+}
+
+pub fn code(db: &Connection, ucc: &str) -> Result<Option<KnownCode>, StoreError> {
+    let known = db
+        .prepare_cached("SELECT * FROM code WHERE ucc = ?1")?
+        .query_row([ucc], |row| {
+            let answer = CodeAnswer { ucc: row.get("ucc")?, valid: row.get("valid")?, owner: row.get("owner")? };
+            Ok(KnownCode { answer, asked_at: time(row, "asked_at")? })
+        })
+        .optional()?;
+    Ok(known)
+}
+
+pub fn put_code(db: &Connection, code: &KnownCode) -> Result<(), StoreError> {
+    let KnownCode { answer: CodeAnswer { ucc, valid, owner }, asked_at } = code;
+    db.prepare_cached("INSERT OR REPLACE INTO code (ucc, valid, owner, asked_at) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![ucc, valid, owner, millis(*asked_at)])?;
+    Ok(())
+}
+
+pub(super) const FORGET_CODES: &str = "DELETE FROM code WHERE asked_at < ?1";
+
+pub fn forget_codes(db: &Connection, before: Timestamp) -> Result<(), StoreError> {
+    db.prepare_cached(FORGET_CODES)?.execute([millis(before)])?;
+    Ok(())
 }
 
 fn plan_of(row: &Row<'_>) -> rusqlite::Result<Plan> {

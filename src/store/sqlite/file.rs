@@ -155,11 +155,13 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 fn set_up(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
     // FULL flushes at every commit; fullfsync makes that true on macOS. Checkpoints every 4096 pages (16 MiB), so that
-    // the second flush they cost is rare; what a burst left of the log beyond 64 MiB is given back.
+    // the second flush they cost is rare; what a burst left of the log beyond 64 MiB is given back. What is erased is
+    // overwritten, not only marked as free.
     db.execute_batch(
         "PRAGMA synchronous = FULL;
          PRAGMA fullfsync = ON;
          PRAGMA foreign_keys = ON;
+         PRAGMA secure_delete = ON;
          PRAGMA wal_autocheckpoint = 4096;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -16384;

@@ -153,6 +153,7 @@ fn life_of(db: &Connection, webhook: i64) -> Result<Life, StoreError> {
             bytes: size(row, "bytes")?,
             duplicates: row.get("duplicates")?,
             state: row.get("state")?,
+            body_erased_at: optional_time(row, "erased_at")?,
             note: row.get("note")?,
             decisions,
             referral_events,

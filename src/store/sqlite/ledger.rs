@@ -7,7 +7,7 @@ use super::super::{
     DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, Reported, StoreError, Webhook, WebhookState,
 };
 use super::{decisions, directory, queue, webhooks};
-use crate::facts::{KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
+use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
 
 pub struct Books<'a>(pub &'a Connection);
 
@@ -66,6 +66,18 @@ impl Ledger for Books<'_> {
 
     fn pin_code(&mut self, user: &str, ucc: &str) -> Result<(), StoreError> {
         directory::pin_code(self.0, user, ucc)
+    }
+
+    fn code(&mut self, ucc: &str) -> Result<Option<KnownCode>, StoreError> {
+        directory::code(self.0, ucc)
+    }
+
+    fn put_code(&mut self, code: &KnownCode) -> Result<(), StoreError> {
+        directory::put_code(self.0, code)
+    }
+
+    fn forget_codes(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        directory::forget_codes(self.0, before)
     }
 
     fn reported(&mut self, key: &str) -> Result<Option<Reported>, StoreError> {

@@ -11,6 +11,7 @@ use super::super::StoreError;
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_rules.sql"),
+    include_str!("migrations/0003_codes_and_erased_bodies.sql"),
     include_str!("migrations/0004_trace.sql"),
 ];
 

@@ -5,6 +5,7 @@
 
 mod decisions;
 mod directory;
+mod erasing;
 mod file;
 mod history;
 mod job;
@@ -27,8 +28,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    About, Attempt, Claimed, Counts, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook, PastEvent, PastWebhook,
-    Receipt, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
+    About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
+    PastEvent, PastWebhook, Receipt, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
 };
 use crate::facts::Scope;
 use file::Place;
@@ -174,6 +175,10 @@ impl Store for Sqlite {
 
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
         self.writer.run(move |db| queue::discard(db, &ids, &by, &reason, now)).await
+    }
+
+    async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {
+        self.writer.run(move |db| erasing::bodies(db, &erasing, now)).await
     }
 }
 

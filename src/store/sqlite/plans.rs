@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{decisions, file, history, past, queue, webhooks};
+use super::{decisions, directory, erasing, file, history, past, queue, webhooks};
 
 #[test]
 fn questions_that_are_asked_often_go_through_an_index_in_order() {
@@ -18,6 +18,7 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         queue::LOST,
         queue::FRONT,
         queue::FIRST_WAITING,
+        directory::FORGET_CODES,
         history::LIST_BY_WEBHOOK_STATE,
         history::LIST_BY_EVENT_STATE,
         past::WEBHOOKS_AFTER,
@@ -42,6 +43,7 @@ fn claiming_and_what_follows_use_the_indexes_made_for_them() {
         (queue::FIRST_WAITING, "referral_event_next"),
         (decisions::DUE_HOLDS, "decision_to_wake"),
         (decisions::WAITING_FOR, "decision_by_topic"),
+        (erasing::CANDIDATES, "webhook_ignored_with_body"),
     ] {
         let plan = plan(&db, sql);
         assert!(plan.contains(index), "{sql}\n{plan}");

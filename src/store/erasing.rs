@@ -1,0 +1,31 @@
+//! What is erased of what was kept, and what of it stays.
+
+use jiff::Timestamp;
+
+use crate::decision::Reason;
+
+/// Which bodies to erase: those of ignored webhooks, received long enough ago, of which every decision concerns no fact
+/// at all or has one of these reasons.
+#[derive(Debug, Clone)]
+pub struct Erasing {
+    /// Only what was first received before this.
+    pub before: Timestamp,
+    /// Only what comes after this place: see [`Erased::last`].
+    pub after: Option<Arrival>,
+    /// The most webhooks to look at, whether or not they are erased.
+    pub limit: usize,
+    pub reasons: Vec<Reason>,
+    /// Reasons that count only where the directory knows no code of the customer.
+    pub reasons_of_strangers: Vec<Reason>,
+}
+
+/// The place of a webhook in the order of arrival: when it was received, and its number.
+pub type Arrival = (Timestamp, i64);
+
+/// What was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    pub bodies: usize,
+    /// The last webhook that was looked at; `None` when there is no further one.
+    pub last: Option<Arrival>,
+}

@@ -1,0 +1,495 @@
+//! Codes that Cello is asked about before it is told anything: the stand-in over HTTP, the real store, a clock that is
+//! set.
+
+use cello_relay::cello::Sandbox;
+use cello_relay::cello::sandbox::{Endpoint, Fault};
+use cello_relay::cli::map::Mapper;
+use cello_relay::config::{CheckCodes, Config};
+use cello_relay::rules::Rules;
+use cello_relay::store::DecisionState;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::order::orders;
+use crate::relay::{Relay, config};
+use crate::stripe_api::{Answer, KEY, StripeApi};
+use crate::webhooks::CODE;
+use crate::webhooks::stripe::*;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+const UNKNOWN: &str = "Unknown0001";
+const BLOCKED: &str = "Blocked0001";
+/// The stand-in says that it is the code of `u123`.
+const OWN: &str = "Own0000u123";
+
+const SIGNUP: &str = "signup:u123";
+const PURCHASE: &str = "purchase:stripe:in_1";
+const REFUND: &str = "refund:stripe:ch_in_1:300";
+
+const CREATED: &str = "evt_customer.created_0";
+const PAID: &str = "evt_invoice.paid_20";
+const REFUNDED: &str = "evt_charge.refunded_40";
+
+async fn checking(check: CheckCodes) -> (Sandbox, Relay) {
+    let cello = Sandbox::start("127.0.0.1:0").await.unwrap();
+    let relay = Relay::with(&checks(&cello, check));
+    (cello, relay)
+}
+
+fn checks(cello: &Sandbox, check: CheckCodes) -> Config {
+    let mut config = config();
+    config.cello.base_url = cello.base_url.clone();
+    config.cello.access_key_id = cello.settings().access_key_id.clone();
+    config.cello.secret_access_key = cello.settings().secret_access_key.clone().into();
+    config.cello.check_codes = check;
+    config
+}
+
+fn with_code(ucc: &str) -> Value {
+    json!({ "cello_ucc": ucc, "new_user_id": "u123" })
+}
+
+fn signed_up(ucc: &str) -> Value {
+    event("customer.created", 0, customer(with_code(ucc)))
+}
+
+fn paid() -> Value {
+    paid_at("in_1", 20)
+}
+
+fn paid_at(invoice: &str, second: i64) -> Value {
+    event("invoice.paid", second, old_invoice(invoice, second, 1000))
+}
+
+fn refunded() -> Value {
+    refund(40, "in_1", 300, Some(0))
+}
+
+/// Stripe tells which invoice a charge paid; the refund names only its charge.
+fn settled() -> Value {
+    invoice_payment(21, "in_1")
+}
+
+/// Looks after held facts until none wants it.
+async fn settle(relay: &Relay) {
+    while relay.settle().await > 0 {}
+}
+
+fn next_answer(cello: &Sandbox, ucc: &str, valid: bool, owner: &str) {
+    let answer = json!({ "code": ucc, "valid": valid, "productUserId": owner });
+    cello.fail_next(Endpoint::Reads, Fault::answer(200, answer.to_string()));
+}
+
+#[tokio::test]
+async fn by_default_nobody_asks() {
+    let (cello, relay) = checking(Config::default().cello.check_codes).await;
+    for webhook in [signed_up(UNKNOWN), paid()] {
+        relay.receive(&webhook).await;
+    }
+    assert_eq!(relay.settle().await, 0);
+    assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE]);
+    assert_eq!(cello.calls(Endpoint::Reads), 0);
+}
+
+#[tokio::test]
+async fn what_needs_the_answer_is_held_and_goes_on_in_order_whatever_came_first() {
+    let webhooks = [signed_up(CODE), paid(), settled(), refunded()];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 1, 3, 0]] {
+        for check in [CheckCodes::Warn, CheckCodes::Withhold] {
+            let (cello, relay) = checking(check).await;
+            for place in order {
+                relay.receive(&webhooks[place]).await;
+            }
+            assert_eq!(relay.reason(PAID).await, "looking_up", "{order:?}");
+            assert_eq!(cello.calls(Endpoint::Reads), 0, "deciding asks nobody");
+            assert_eq!(relay.told_keys().await, [""; 0], "{order:?}");
+            settle(&relay).await;
+            assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE, REFUND], "{order:?}");
+            assert_eq!(cello.calls(Endpoint::Reads), 1, "all of it waits for one answer");
+            assert!(relay.warnings(PAID).await.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_every_order_of_arrival_the_check_changes_nothing_of_what_is_told_with_a_valid_code() {
+    let webhooks = [
+        event("customer.created", 0, customer(json!({}))),
+        event("customer.subscription.created", 10, subscription("active", monthly("price_m", 1000), 1)),
+        paid(),
+        updated("customer.updated", 30, customer(with_code(CODE)), json!({ "metadata": { "cello_ucc": null } })),
+        refunded(),
+    ];
+    let (_cello, checking) = checking(CheckCodes::Withhold).await;
+    let plain = Relay::new();
+    for order in orders(webhooks.len()) {
+        let mut told = Vec::new();
+        // Answers come in between, or at the end.
+        for (like, each) in [(&plain, false), (&checking, true), (&checking, false)] {
+            let relay = like.fresh();
+            for place in &order {
+                relay.store_only(&webhooks[*place]).await;
+                if each {
+                    while relay.decider.decide_all().await.unwrap() > 0 {}
+                    settle(&relay).await;
+                }
+            }
+            while relay.decider.decide_all().await.unwrap() > 0 {}
+            settle(&relay).await;
+            let mut all = relay.told().await;
+            let place = |key: &str| all.iter().position(|told| told.key == key).unwrap();
+            assert_eq!((place(SIGNUP), all.len()), (0, 4), "{order:?} {each}");
+            assert!(place(PURCHASE) < place(REFUND), "{order:?} {each}");
+            all.sort();
+            told.push(all);
+        }
+        assert!(told[0] == told[1] && told[0] == told[2], "{order:?}: {told:#?}");
+    }
+}
+
+#[tokio::test]
+async fn with_warn_what_carries_an_unknown_or_blocked_code_is_told_with_a_warning() {
+    for (ucc, code) in [(UNKNOWN, "code_unknown"), (BLOCKED, "code_blocked")] {
+        let (_cello, relay) = checking(CheckCodes::Warn).await;
+        for webhook in [signed_up(ucc), paid(), settled(), refunded()] {
+            relay.receive(&webhook).await;
+        }
+        settle(&relay).await;
+        assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE, REFUND]);
+        for event in [CREATED, PAID] {
+            assert_eq!(relay.warnings(event).await, [code]);
+        }
+        assert!(relay.warnings(REFUNDED).await.is_empty(), "it goes where its purchase went, and nobody is asked");
+    }
+}
+
+#[tokio::test]
+async fn with_withhold_nothing_with_an_unknown_or_blocked_code_is_told() {
+    for (ucc, code) in [(UNKNOWN, "code_unknown"), (BLOCKED, "code_blocked")] {
+        let (_cello, relay) = checking(CheckCodes::Withhold).await;
+        for webhook in [signed_up(ucc), paid(), settled(), refunded()] {
+            relay.receive(&webhook).await;
+        }
+        settle(&relay).await;
+        assert_eq!(relay.told_keys().await, [""; 0]);
+        for event in [CREATED, PAID] {
+            let decision = relay.decision(event).await;
+            assert_eq!((decision.decision, decision.reason.as_deref()), (DecisionState::Ignore, Some(code)));
+            assert!(decision.message.contains(ucc), "{}", decision.message);
+        }
+        assert_eq!(relay.reason(REFUNDED).await, "purchase_not_reported");
+    }
+}
+
+#[tokio::test]
+async fn a_self_referral_is_never_told_nor_what_follows_it() {
+    for check in [CheckCodes::Warn, CheckCodes::Withhold] {
+        let (cello, relay) = checking(check).await;
+        for webhook in [signed_up(OWN), paid()] {
+            relay.receive(&webhook).await;
+        }
+        settle(&relay).await;
+        relay.pass(DAY);
+        relay.receive(&paid_at("in_2", 86_400)).await;
+        settle(&relay).await;
+        assert_eq!(relay.told_keys().await, [""; 0]);
+        for event in [CREATED, PAID, "evt_invoice.paid_86400"] {
+            assert_eq!(relay.reason(event).await, "self_referral", "{event}");
+        }
+        assert_eq!(cello.calls(Endpoint::Reads), 2, "each time it is asked anew");
+    }
+}
+
+#[tokio::test]
+async fn a_blocked_owner_who_refers_himself_is_a_self_referral_first() {
+    let (cello, relay) = checking(CheckCodes::Warn).await;
+    next_answer(&cello, CODE, false, "u123");
+    relay.receive(&signed_up(CODE)).await;
+    settle(&relay).await;
+    assert_eq!(relay.reason(CREATED).await, "self_referral");
+}
+
+#[tokio::test]
+async fn in_organization_mode_the_code_may_be_neither_the_persons_nor_the_organizations() {
+    for (owner, organization_mode, reason) in [
+        ("u123", true, "self_referral"),
+        ("org7", true, "self_referral"),
+        ("other", true, ""),
+        ("org7", false, ""),
+        ("u123", false, "self_referral"),
+    ] {
+        let cello = Sandbox::start("127.0.0.1:0").await.unwrap();
+        let mut config = checks(&cello, CheckCodes::Withhold);
+        config.metadata.organization_mode = organization_mode;
+        let relay = Relay::with(&config);
+        next_answer(&cello, CODE, true, owner);
+        let mut member = with_code(CODE);
+        member["new_user_organization_id"] = json!("org7");
+        relay.receive(&event("customer.created", 0, customer(member))).await;
+        settle(&relay).await;
+        assert_eq!(relay.reason(CREATED).await, reason, "{owner} {organization_mode}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_relied_on_for_five_minutes_and_then_forgotten() {
+    let (cello, relay) = checking(CheckCodes::Withhold).await;
+    relay.receive(&signed_up(CODE)).await;
+    settle(&relay).await;
+    relay.pass(MINUTE * 5 - SignedDuration::from_secs(1));
+    relay.receive(&paid()).await;
+    assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE], "nobody need be asked");
+
+    relay.pass(SignedDuration::from_secs(1));
+    relay.receive(&paid_at("in_2", 30)).await;
+    assert_eq!(relay.reason("evt_invoice.paid_30").await, "looking_up");
+    settle(&relay).await;
+    assert_eq!(relay.told_keys().await, ["purchase:stripe:in_2"]);
+    assert_eq!(cello.calls(Endpoint::Reads), 2);
+}
+
+#[tokio::test]
+async fn a_refund_of_what_was_told_is_told_although_the_code_was_blocked_since() {
+    for owner in ["referrer", "u123"] {
+        let (cello, relay) = checking(CheckCodes::Withhold).await;
+        for webhook in [signed_up(CODE), settled(), paid()] {
+            relay.receive(&webhook).await;
+        }
+        settle(&relay).await;
+        assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE]);
+
+        relay.pass(DAY);
+        next_answer(&cello, CODE, false, owner);
+        relay.receive(&refunded()).await;
+        relay.receive(&paid_at("in_2", 30)).await;
+        assert_eq!(relay.told_keys().await, [REFUND], "and it waits for nobody");
+        settle(&relay).await;
+        assert_eq!(relay.told_keys().await, [""; 0]);
+        let reason = if owner == "u123" { "self_referral" } else { "code_blocked" };
+        assert_eq!(relay.reason("evt_invoice.paid_30").await, reason);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_subscription_that_was_told_is_told_although_the_code_was_blocked_since() {
+    let (cello, relay) = checking(CheckCodes::Withhold).await;
+    let subscription = |status, seats| subscription(status, monthly("price_m", 1000), seats);
+    relay.receive(&signed_up(CODE)).await;
+    relay.receive(&event("customer.subscription.created", 10, subscription("active", 1))).await;
+    settle(&relay).await;
+    assert_eq!(relay.told_keys().await, [SIGNUP, "subscription-created:stripe:sub_1"]);
+
+    relay.pass(DAY);
+    next_answer(&cello, CODE, false, "referrer");
+    let former = json!({ "items": { "data": [{ "id": "si_1", "quantity": 1 }] } });
+    relay.receive(&updated("customer.subscription.updated", 30, subscription("active", 2), former)).await;
+    relay.receive(&event("customer.subscription.deleted", 40, subscription("canceled", 2))).await;
+    assert_eq!(relay.told_keys().await, [""; 0], "the end does not overtake the change");
+    settle(&relay).await;
+    assert_eq!(relay.reason("evt_customer.subscription.updated_30").await, "code_blocked");
+    assert_eq!(relay.told_keys().await, ["subscription-canceled:stripe:sub_1"]);
+}
+
+#[tokio::test]
+async fn what_was_withheld_goes_on_in_order_with_its_own_times_once_the_code_is_valid() {
+    for owner in ["", "referrer"] {
+        let (cello, relay) = checking(CheckCodes::Withhold).await;
+        next_answer(&cello, CODE, false, owner);
+        for webhook in [paid_at("in_2", 30), paid(), settled(), refunded(), signed_up(CODE)] {
+            relay.receive(&webhook).await;
+        }
+        settle(&relay).await;
+        assert_eq!(relay.told_keys().await, [""; 0]);
+
+        relay.pass(DAY);
+        relay.receive(&paid_at("in_3", 86_400)).await;
+        settle(&relay).await;
+        let told = relay.told().await;
+        let keys: Vec<&str> = told.iter().map(|told| told.key.as_str()).collect();
+        let later = ["purchase:stripe:in_2", "purchase:stripe:in_3"];
+        assert_eq!(keys[..2], [SIGNUP, PURCHASE], "{keys:?}");
+        assert_eq!(keys.iter().filter(|key| later.contains(key)).count(), 2, "{keys:?}");
+        assert!(keys.contains(&REFUND) && keys.len() == 5, "{keys:?}");
+        assert_eq!(told[0].at("/context/event/timestamp"), "2026-01-01T00:00:00Z");
+        assert_eq!(told[1].at("/context/event/timestamp"), "2026-01-01T00:00:20Z");
+        assert_eq!(cello.calls(Endpoint::Reads), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_is_valid_only_after_thirty_days_comes_too_late_for_what_was_withheld() {
+    let (cello, relay) = checking(CheckCodes::Withhold).await;
+    next_answer(&cello, CODE, false, "");
+    relay.receive(&signed_up(CODE)).await;
+    relay.receive(&paid()).await;
+    settle(&relay).await;
+    relay.pass(DAY * 31);
+    relay.receive(&paid_at("in_2", 51 * 86_400)).await;
+    settle(&relay).await;
+    assert_eq!(relay.reason(PAID).await, "code_unknown");
+    assert_eq!(relay.told_keys().await, [SIGNUP, "purchase:stripe:in_2"]);
+}
+
+#[tokio::test]
+async fn what_was_withheld_for_one_code_goes_on_with_the_one_that_turns_out_to_be_the_first() {
+    for wrong in [UNKNOWN, OWN] {
+        let (_cello, relay) = checking(CheckCodes::Withhold).await;
+        let overwritten = updated("customer.updated", 10, customer(with_code(wrong)), json!({ "email": "old@e.com" }));
+        relay.receive(&overwritten).await;
+        relay.receive(&paid()).await;
+        settle(&relay).await;
+        assert_eq!(relay.told_keys().await, [""; 0]);
+        relay.receive(&signed_up(CODE)).await;
+        settle(&relay).await;
+        let told = relay.told().await;
+        let keys: Vec<&str> = told.iter().map(|told| told.key.as_str()).collect();
+        assert_eq!(keys, [SIGNUP, PURCHASE], "{wrong}");
+        assert!(told.iter().all(|told| told.at("/payload/ucc") == CODE), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_code_that_is_asked_about_is_the_one_that_would_be_told() {
+    let (cello, relay) = checking(CheckCodes::Withhold).await;
+    relay.receive(&signed_up(CODE)).await;
+    settle(&relay).await;
+    // Another customer of the same user: the first code stays.
+    let mut second = customer(with_code(UNKNOWN));
+    second["id"] = json!("cus_2");
+    relay.receive(&event("customer.created", 10, second)).await;
+    let mut invoice = old_invoice("in_1", 20, 1000);
+    invoice["customer"] = json!("cus_2");
+    relay.receive(&event("invoice.paid", 20, invoice)).await;
+    settle(&relay).await;
+    assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE]);
+    assert_eq!(cello.calls(Endpoint::Reads), 1);
+}
+
+#[tokio::test]
+async fn a_failing_look_up_holds_asks_again_after_growing_pauses_and_drops_nothing() {
+    let (cello, relay) = checking(CheckCodes::Withhold).await;
+    relay.receive(&signed_up(CODE)).await;
+    let garbage = || Fault::answer(200, "not json");
+    let undecided = || Fault::answer(200, r#"{"code":"Rf3rr3dAbcd"}"#);
+    let failures = [Fault::status(500), Fault::status(429), garbage(), undecided(), Fault::status(404)];
+    // Each pause is as long as all the waiting before it.
+    for (failure, pause) in failures.into_iter().zip([1, 1, 2, 4, 8]) {
+        cello.fail_next(Endpoint::Reads, failure);
+        assert_eq!(relay.settle().await, 1);
+        assert_eq!(relay.reason(CREATED).await, "lookup_failed");
+        relay.pass(MINUTE * pause - SignedDuration::from_secs(1));
+        assert_eq!(relay.settle().await, 0, "not before the pause of {pause} min is over");
+        relay.pass(SignedDuration::from_secs(1));
+    }
+    assert_eq!(relay.settle().await, 1);
+    assert_eq!(relay.told_keys().await, [SIGNUP]);
+    assert_eq!(cello.calls(Endpoint::Reads), 6);
+}
+
+#[tokio::test]
+async fn while_cello_is_down_it_is_asked_once_and_not_for_each_fact() {
+    let (cello, relay) = checking(CheckCodes::Warn).await;
+    for number in 0..9 {
+        let mut customer = customer(json!({ "cello_ucc": format!("Rf3rr3dAbc{number}"), "new_user_id": number }));
+        customer["id"] = json!(format!("cus_{number}"));
+        relay.receive(&event("customer.created", number, customer)).await;
+    }
+    cello.fail_next(Endpoint::Reads, Fault::status(503));
+    assert_eq!(relay.settle().await, 9);
+    assert_eq!(cello.calls(Endpoint::Reads), 1);
+    assert_eq!(relay.reason("evt_customer.created_8").await, "lookup_failed");
+    relay.pass(MINUTE);
+    settle(&relay).await;
+    assert_eq!(relay.told().await.len(), 9);
+    assert_eq!(cello.calls(Endpoint::Reads), 10);
+}
+
+#[tokio::test]
+async fn trouble_with_one_code_is_not_trouble_with_the_next() {
+    let (cello, relay) = checking(CheckCodes::Warn).await;
+    cello.fail_next(Endpoint::Reads, Fault::status(404));
+    relay.receive(&signed_up(CODE)).await;
+    let mut other = customer(json!({ "cello_ucc": "Rf3rr3dAbc1", "new_user_id": "u124" }));
+    other["id"] = json!("cus_2");
+    relay.receive(&event("customer.created", 1, other)).await;
+    relay.settle().await;
+    assert_eq!(relay.told_keys().await, ["signup:u124"]);
+    assert_eq!(relay.reason(CREATED).await, "lookup_failed");
+}
+
+#[tokio::test]
+async fn what_cello_never_answers_about_is_told_after_thirty_days_with_a_warning() {
+    let (cello, relay) = checking(CheckCodes::Withhold).await;
+    cello.fail_always(Some(Fault::status(503)));
+    relay.receive(&signed_up(CODE)).await;
+    relay.receive(&paid()).await;
+    for _ in 0..31 {
+        settle(&relay).await;
+        relay.pass(DAY);
+    }
+    assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE]);
+    assert_eq!(relay.warnings(PAID).await, ["code_unchecked"]);
+}
+
+#[tokio::test]
+async fn what_has_not_the_form_of_a_code_is_unknown_when_cello_refuses_to_look_at_it() {
+    for (ucc, status) in [("test", 400), ("test", 404), ("..", 500)] {
+        let (cello, relay) = checking(CheckCodes::Withhold).await;
+        cello.fail_next(Endpoint::Reads, Fault::status(status));
+        relay.receive(&signed_up(ucc)).await;
+        relay.settle().await;
+        assert_eq!(relay.reason(CREATED).await, "code_unknown", "{ucc} {status}");
+    }
+}
+
+#[tokio::test]
+async fn after_the_check_was_switched_off_what_waits_for_it_goes_on() {
+    let (cello, relay) = checking(CheckCodes::Withhold).await;
+    cello.fail_always(Some(Fault::status(503)));
+    relay.receive(&signed_up(UNKNOWN)).await;
+    relay.receive(&paid()).await;
+    settle(&relay).await;
+    let config = checks(&cello, CheckCodes::Off);
+    let providers = cello_relay::providers::enabled(&config);
+    let next = Relay::on(relay.store.clone(), &config, providers, Rules::shipped().unwrap());
+    next.pass(DAY);
+    settle(&next).await;
+    assert_eq!(next.told_keys().await, [SIGNUP, PURCHASE]);
+}
+
+#[tokio::test]
+async fn stripe_and_cello_are_both_asked_and_one_answer_does_not_undo_the_other() {
+    let (cello, stripe) = (Sandbox::start("127.0.0.1:0").await.unwrap(), StripeApi::start().await);
+    let mut config = checks(&cello, CheckCodes::Withhold);
+    config.stripe.api_key = Some(KEY.to_owned().into());
+    config.stripe.api_base = stripe.base_url.clone();
+    let relay = Relay::with(&config);
+    stripe.knows(&customer(with_code(CODE)));
+    // The subscription may not be read, so that only the stretch tells the interval, each time anew.
+    (0..9).for_each(|_| stripe.order("/subscriptions/", Answer::Status(403)));
+    relay.receive(&event("invoice.paid", 20, basil_invoice("in_1", 20, 1000, 30))).await;
+    relay.receive(&event("invoice.paid", 30, basil_invoice("in_2", 30, 1000, 30))).await;
+    settle(&relay).await;
+    assert_eq!(relay.told_keys().await, [SIGNUP, PURCHASE, "purchase:stripe:in_2"]);
+    assert_eq!(cello.calls(Endpoint::Reads), 1);
+}
+
+#[tokio::test]
+async fn map_asks_nobody_and_says_so_where_it_matters() {
+    for (check, warnings) in [(CheckCodes::Withhold, json!(["code_unchecked"])), (CheckCodes::Off, json!([]))] {
+        let cello = Sandbox::start("127.0.0.1:0").await.unwrap();
+        let mut mapper = Mapper::new(&checks(&cello, check), Rules::shipped().unwrap()).unwrap();
+        for (webhook, warnings) in [(signed_up(CODE), &warnings), (paid(), &warnings), (settled(), &json!(null))] {
+            let mapped = mapper.body("file".to_owned(), webhook.to_string().into_bytes()).await;
+            let decision = serde_json::to_value(&mapped.decisions[0]).unwrap();
+            let codes = decision["warnings"].as_array();
+            let codes: Value = codes.map(|all| all.iter().map(|one| one["code"].clone()).collect()).unwrap_or_default();
+            assert_eq!(codes, *warnings, "{check:?}: {decision}");
+        }
+        let mapped = mapper.body("file".to_owned(), refunded().to_string().into_bytes()).await;
+        assert_eq!(serde_json::to_value(&mapped.decisions[0]).unwrap()["warnings"], json!([]));
+        assert_eq!(cello.calls(Endpoint::Reads), 0);
+    }
+}
