@@ -38,6 +38,8 @@ pub struct Referral {
     pub created_at: Option<Timestamp>,
     /// When code and user id became complete, where that was later than the creation.
     pub completed_at: Option<Timestamp>,
+    /// The customer was deleted at the provider: no e-mail address and no name is told any more, wherever it stands.
+    pub is_deleted: bool,
 }
 
 impl Referral {
@@ -76,6 +78,7 @@ pub fn attribute(known: Option<&KnownCustomer>, organization_mode: bool) -> Attr
         country: known.country.clone(),
         created_at: known.created_at,
         completed_at: known.completed_at,
+        is_deleted: known.deleted,
     }))
 }
 
@@ -109,23 +112,26 @@ pub fn unseen(id: &str) -> KnownCustomer {
     KnownCustomer { id: id.to_owned(), ..KnownCustomer::default() }
 }
 
-/// What the directory knows of a customer once it was `seen` by a webhook or look-up at `at`.
-pub fn merge(known: Option<KnownCustomer>, seen: &Customer, at: Timestamp, organization_mode: bool) -> KnownCustomer {
+/// What the directory knows of a customer once it was `seen` by a webhook or look-up.
+///
+/// Since when the data is complete is learned on for ever, since it decides what came too late; the data itself stays
+/// as it is once Cello was told.
+pub fn merge(known: Option<KnownCustomer>, seen: &Customer, organization_mode: bool) -> KnownCustomer {
     let mut known = known.unwrap_or_else(|| unseen(&seen.id));
-    let was_incomplete_before = known.version > 0 && known.complete_version.is_none() && known.version < seen.version;
     let newest = seen.version >= known.version;
 
     if let Some(former) = &seen.replaced {
-        take_if_earliest(&mut known, former, seen.version - 1, None);
+        let late = completed_late(&known, seen);
+        take_if_earliest(&mut known, former, seen.version - 1, late);
     }
     if seen.referral.is_complete(organization_mode) {
-        let completed_at = seen.completed_at.or_else(|| was_incomplete_before.then_some(at));
-        take_if_earliest(&mut known, &seen.referral, seen.version, completed_at);
+        let late = seen.completed_at.or_else(|| completed_late(&known, seen));
+        take_if_earliest(&mut known, &seen.referral, seen.version, late);
     } else if known.complete_version.is_none() && newest {
         set_referral(&mut known, &seen.referral);
-    } else if !known.reported && known.completed_at.is_none() && known.complete_version > Some(seen.version) {
+    } else if known.completed_at.is_none() && known.complete_version > Some(seen.version) {
         // An older state without the data comes late: what was taken for complete from the start became so later.
-        known.completed_at = known.complete_version.and_then(|version| Timestamp::from_millisecond(version).ok());
+        known.completed_at = known.complete_version.and_then(time_of);
     }
 
     if newest && !known.deleted {
@@ -150,11 +156,31 @@ pub fn erase_person(known: &mut KnownCustomer) {
     known.metadata.clear();
 }
 
+/// When the data became complete, as far as a state tells that shows it complete and not since when: at the time of
+/// that state, where an earlier one was without the data or a later one is known to have brought it, unless the
+/// customer has it since the creation.
+fn completed_late(known: &KnownCustomer, seen: &Customer) -> Option<Timestamp> {
+    let was_incomplete = known.version > 0 && known.complete_version.is_none() && known.version < seen.version;
+    let came_late = was_incomplete || known.completed_at.is_some();
+    let at = time_of(seen.version).filter(|_| came_late)?;
+    let created = seen.created_at.or(known.created_at);
+    created.is_none_or(|created| at.duration_since(created) >= AT_CREATION).then_some(at)
+}
+
+/// A state that young is the one a customer was created with. Creation and its webhook may differ by a second or two.
+const AT_CREATION: SignedDuration = SignedDuration::from_secs(5);
+
+fn time_of(version: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(version).ok()
+}
+
 fn take_if_earliest(known: &mut KnownCustomer, data: &ReferralData, version: i64, completed_at: Option<Timestamp>) {
-    if known.reported || known.complete_version.is_some_and(|earliest| earliest <= version) {
+    if known.complete_version.is_some_and(|earliest| earliest <= version) {
         return;
     }
-    set_referral(known, data);
+    if !known.reported {
+        set_referral(known, data);
+    }
     known.complete_version = Some(version);
     known.completed_at = completed_at;
 }
@@ -185,8 +211,7 @@ mod tests {
     }
 
     fn fold(states: &[Customer]) -> KnownCustomer {
-        let at = |state: &Customer| Timestamp::from_millisecond(state.version).unwrap();
-        states.iter().fold(None, |known, state| Some(merge(known, state, at(state), false))).unwrap()
+        states.iter().fold(None, |known, state| Some(merge(known, state, false))).unwrap()
     }
 
     fn code(known: &KnownCustomer) -> (&str, &str) {
@@ -214,7 +239,7 @@ mod tests {
     fn once_reported_nothing_changes_any_more() {
         let mut known = fold(&[seen(20, Some("BBBBBBBBBBB"), Some("u2"))]);
         known.reported = true;
-        let known = merge(Some(known), &seen(10, Some("AAAAAAAAAAA"), Some("u1")), Timestamp::UNIX_EPOCH, false);
+        let known = merge(Some(known), &seen(10, Some("AAAAAAAAAAA"), Some("u1")), false);
         assert_eq!(code(&known), ("BBBBBBBBBBB", "u2"));
     }
 
@@ -239,6 +264,36 @@ mod tests {
         let known = fold(&[seen(20_000, Some("AAAAAAAAAAA"), Some("u1")), seen(10_000, None, None)]);
         let Attribution::Referred(referral) = attribute(Some(&known), false) else { panic!() };
         assert_eq!(referral.signed_up_at(), Timestamp::from_second(20).ok());
+    }
+
+    #[test]
+    fn an_earlier_state_with_the_code_does_not_make_it_forgotten_that_it_came_late() {
+        let with_code = |version| seen(version, Some("AAAAAAAAAAA"), Some("u1"));
+        let known = fold(&[seen(10_000, None, None), with_code(60_000), with_code(40_000)]);
+        assert_eq!(known.completed_at, Timestamp::from_second(40).ok());
+        let known = fold(&[seen(10_000, None, None), with_code(60_000), with_code(2_000)]);
+        assert_eq!(known.completed_at, None, "it was there at the creation");
+        let mut overwritten = seen(60_000, Some("BBBBBBBBBBB"), Some("u1"));
+        overwritten.replaced = Some(with_code(0).referral);
+        let known = fold(&[seen(10_000, None, None), overwritten]);
+        assert_eq!(
+            known.completed_at,
+            Timestamp::from_second(60).ok(),
+            "nothing tells since when the former one was there"
+        );
+    }
+
+    #[test]
+    fn since_when_the_code_is_there_is_learned_on_after_it_was_reported() {
+        let mut known = fold(&[seen(10_000, None, None), seen(60_000, Some("BBBBBBBBBBB"), Some("u2"))]);
+        known.reported = true;
+        let known = merge(Some(known), &seen(40_000, Some("AAAAAAAAAAA"), Some("u1")), false);
+        assert_eq!((code(&known), known.completed_at), (("BBBBBBBBBBB", "u2"), Timestamp::from_second(40).ok()));
+
+        let mut known = fold(&[seen(60_000, Some("AAAAAAAAAAA"), Some("u1"))]);
+        known.reported = true;
+        let known = merge(Some(known), &seen(10_000, None, None), false);
+        assert_eq!((code(&known), known.completed_at), (("AAAAAAAAAAA", "u1"), Timestamp::from_second(60).ok()));
     }
 
     #[test]

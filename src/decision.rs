@@ -110,7 +110,7 @@ codes! {
         OrganizationIdMissing = "organization_id_missing", "Organization mode is on and the customer has no organization id; decided again if one appears within 30 days.";
         NoCustomer = "no_customer", "The webhook names no customer, so nobody's referral can be told from it.";
         CustomerDeleted = "customer_deleted", "The customer was deleted at the provider; there is nothing to tell Cello.";
-        TooLate = "too_late", "The code appeared more than 30 days after this happened, which is Cello's limit for late attribution.";
+        TooLate = "too_late", "The code appeared more than 30 days after this happened, which is Cello's limit for late attribution; decided again if it turns out to have been there earlier.";
         HoldExpired = "hold_expired", "It was held until its deadline and what it waited for never came.";
         // ignored: what Cello says of the code
         CodeUnknown = "code_unknown", "Cello does not know the code and `cello.check_codes` is `withhold`; decided again if it does within 30 days.";
@@ -127,8 +127,8 @@ codes! {
         MoneyOnAccount = "money_on_account", "The payment settles no invoice.";
         NotStarted = "not_started", "The subscription is incomplete or lies in the future; its start is reported when it comes.";
         NoCommercialChange = "no_commercial_change", "Price, quantity, interval and product are as before.";
-        PurchaseNotReported = "purchase_not_reported", "The purchase that is refunded was itself ignored.";
-        PurchaseUnknown = "purchase_unknown", "A refund whose invoice could not be told within 3 days.";
+        PurchaseNotReported = "purchase_not_reported", "The purchase that is refunded was itself ignored; decided again together with it.";
+        PurchaseUnknown = "purchase_unknown", "A refund whose invoice could not be told within 3 days; decided again if it becomes known.";
         NotSuccessful = "not_successful", "The transaction did not succeed, or is not of the kind its webhook announces.";
         // ignored: rules and settings
         NoRuleMatched = "no_rule_matched", "No rule is for this fact, or the condition of each is false.";

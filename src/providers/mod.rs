@@ -1,11 +1,12 @@
 //! The payment providers: what each must be able to do, and the list of them.
 //!
 //! To add one, write a folder with a type that implements [`Provider`] and name it in [`all`]. The contract has no
-//! default methods, so a provider that forgets to verify its webhooks does not compile.
+//! default methods, so a provider that forgets to verify its webhooks does not compile. `tests/deciding/walks/paddle`
+//! is one to copy.
 
 pub mod chargebee;
-mod json;
-mod metadata;
+pub mod json;
+pub mod metadata;
 pub mod stripe;
 #[cfg(test)]
 mod testing;

@@ -57,7 +57,7 @@ pub fn decide(
     // Before the directory learns from this webhook, since a change is told from what was known before.
     let before = deciding.subscriptions_before(webhook, &reading)?;
     let looked_up = policy.not_looked_up(&webhook.scope.provider);
-    let mut topics = deciding.learn(webhook, &reading.learned, webhook.at)?;
+    let mut topics = deciding.learn(webhook, &reading.learned)?;
 
     if let Some(nothing) = &reading.nothing {
         let verdict = Verdict::Ignore { reason: nothing.reason, message: nothing.message.clone() };
@@ -72,7 +72,8 @@ pub fn decide(
     for facts in [signups, rest] {
         for (number, fact) in facts {
             let before = before[number].as_deref();
-            let judge = Judge { policy, webhook, reading: &reading, before, looked_up: &looked_up, now };
+            let judge =
+                Judge { policy, webhook, reading: &reading, before, looked_up: &looked_up, held_until: None, now };
             let decisions = deciding.decide_fact(&judge, number, fact, &mut topics)?;
             deciding.decided.decisions.extend(decisions);
         }
@@ -92,7 +93,7 @@ pub fn decide_again(
 ) -> Result<Decided, StoreError> {
     let mut deciding = Deciding { ledger, policy, now, decided: Decided::default() };
     let Some(webhook) = deciding.ledger.webhook(held.webhook_id)? else { return Ok(deciding.decided) };
-    let mut topics = deciding.learn(&webhook, &looked_up.learned, now)?;
+    let mut topics = deciding.learn(&webhook, &looked_up.learned)?;
     if let CodeAsked::Answered(answer) = &looked_up.code {
         topics.extend(learn_code(deciding.ledger, answer, now)?);
     }
@@ -157,8 +158,8 @@ impl Deciding<'_> {
         provider.read(&webhook.body).map_err(|problem| problem.to_string())
     }
 
-    fn learn(&mut self, webhook: &Webhook, learned: &[Learned], at: Timestamp) -> Result<Vec<String>, StoreError> {
-        learn(self.ledger, &webhook.scope, learned, at, self.policy.organization_mode)
+    fn learn(&mut self, webhook: &Webhook, learned: &[Learned]) -> Result<Vec<String>, StoreError> {
+        learn(self.ledger, &webhook.scope, learned, self.policy.organization_mode)
     }
 
     /// For each fact the commercial state of its subscription as the directory knew it.
@@ -350,8 +351,15 @@ impl Deciding<'_> {
         let Some(fact) = reading.facts.get(held.fact) else { return Ok(()) };
         let not_yet = self.policy.not_looked_up(&webhook.scope.provider);
         let looked_up = looked_up.unwrap_or(&not_yet);
-        let judge =
-            Judge { policy: self.policy, webhook: &webhook, reading: &reading, before: None, looked_up, now: self.now };
+        let judge = Judge {
+            policy: self.policy,
+            webhook: &webhook,
+            reading: &reading,
+            before: None,
+            looked_up,
+            held_until: held.deadline,
+            now: self.now,
+        };
         let decisions = self.decide_fact(&judge, held.fact, fact, topics)?;
         self.settle(webhook.id)?;
         let went_on = decisions.into_iter().filter(|decision| !matches!(decision.verdict, Verdict::Hold { .. }));

@@ -138,8 +138,10 @@ impl Draft<'_> {
         let email = match (&self.email, policy.email(self.email.clone(), self.fact.is_signup())) {
             (None, _) => self.customer.clone(),
             (Some(_), None) => Told::setting("`privacy.email` keeps it back"),
-            (Some(email), _) if referral.email.as_ref() == Some(email) => self.customer.clone(),
-            _ => webhook("as frozen on the invoice"),
+            _ => match &self.fact.detail {
+                Detail::InvoicePaid(invoice) if invoice.email.is_some() => webhook("as frozen on the invoice"),
+                _ => self.customer.clone(),
+            },
         };
         add("e-mail", kept(policy.email(self.email.clone(), self.fact.is_signup()).is_some()), email);
         origins

@@ -7,13 +7,12 @@ use crate::attribution::{attribute, customer_topic, erase_person, merge, payment
 use crate::facts::{CodeAnswer, KnownCode, KnownSubscription, Learned, Scope};
 use crate::store::{Ledger, StoreError};
 
-/// Writes what a webhook or look-up taught at `at` into the directory. Returns the topics that became known or
+/// Writes what a webhook or look-up taught into the directory. Returns the topics that became known or
 /// changed, so that what waits for them can go on.
 pub fn learn(
     ledger: &mut dyn Ledger,
     scope: &Scope,
     learned: &[Learned],
-    at: Timestamp,
     organization_mode: bool,
 ) -> Result<Vec<String>, StoreError> {
     let mut topics = Vec::new();
@@ -21,7 +20,7 @@ pub fn learn(
         match learned {
             Learned::Customer(customer) => {
                 let known = ledger.customer(scope, &customer.id)?;
-                let merged = merge(known.clone(), customer, at, organization_mode);
+                let merged = merge(known.clone(), customer, organization_mode);
                 if attribute(known.as_ref(), organization_mode) != attribute(Some(&merged), organization_mode) {
                     topics.push(customer_topic(scope, &customer.id));
                     // What was withheld for the code it had is no longer withheld for that one.

@@ -54,15 +54,15 @@ pub enum Answer {
 pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired: bool) -> Result<Answer, StoreError> {
     let mut warnings = Vec::new();
     let Some((invoice, invoice_told)) = invoice(ledger, scope, refund)? else {
+        let payment = refund.payments.first().map_or("", String::as_str);
+        let waits_for = payment_topic(scope, payment);
         return Ok(if expired {
             let message = "neither the refund nor anything learned since names the invoice".to_owned();
-            Answer::Ignore { reason: Reason::PurchaseUnknown, message, again: None }
+            // Money that was given back is told however late its purchase becomes known.
+            Answer::Ignore { reason: Reason::PurchaseUnknown, message, again: Some(waits_for) }
         } else {
-            let payment = refund.payments.first().map_or("", String::as_str);
-            Answer::Wait {
-                message: format!("the refund names no invoice, and nothing has told what `{payment}` paid for"),
-                waits_for: payment_topic(scope, payment),
-            }
+            let message = format!("the refund names no invoice, and nothing has told what `{payment}` paid for");
+            Answer::Wait { message, waits_for }
         });
     };
     let key = purchase::key(scope, &invoice);
@@ -73,7 +73,6 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
                 return Ok(Answer::Ignore {
                     reason: Reason::PurchaseNotReported,
                     message: format!("the purchase `{invoice}` was not reported, so its refund is not either"),
-                    // A purchase that was withheld may still be reported.
                     again: Some(key),
                 });
             }

@@ -15,7 +15,7 @@ use super::waiting::RULES_TOPIC;
 use super::writing::{Draft, Resolved, codes_elsewhere};
 use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
 use crate::decision::{Reason, Sending, Verdict, WarningCode};
-use crate::facts::{Change, Detail, Fact, Invoice, Learned, Reading, Refund, Subscription};
+use crate::facts::{Change, Customer, Detail, Fact, Invoice, Learned, Reading, Refund, Subscription};
 use crate::rules::{CustomerView, Input, Ruled, Ruling};
 use crate::store::{Ledger, StoreError, Webhook};
 use crate::trace::{Told, Trace};
@@ -28,6 +28,9 @@ pub struct Judge<'a> {
     /// The commercial state of the fact's subscription before this webhook, where it is known.
     pub before: Option<&'a str>,
     pub looked_up: &'a LookedUp,
+    /// Until when the fact was held, if it was. Only then can its time be up: after a stop, what it waits for may stand
+    /// right behind it in the queue.
+    pub held_until: Option<Timestamp>,
     pub now: Timestamp,
 }
 
@@ -232,10 +235,7 @@ impl Judge<'_> {
     /// Asks the rules and, where one matches, writes the referral event.
     fn rule(&self, ledger: &mut dyn Ledger, case: &Case, resolved: Resolved) -> Result<Judged, StoreError> {
         let Case { fact, referral, told, key, .. } = case;
-        let email = referral.email.clone().or_else(|| match &fact.detail {
-            Detail::InvoicePaid(invoice) => invoice.email.clone(),
-            _ => None,
-        });
+        let email = self.email(fact, referral);
         let view = CustomerView {
             id: fact.customer.as_deref(),
             ucc: &referral.ucc,
@@ -295,6 +295,26 @@ impl Judge<'_> {
         Ok(Judged { trace, ..Judged::new(verdict, Some(key.clone())) })
     }
 
+    /// The e-mail address at the time of the fact, which its own webhook shows, so that it does not depend on what came
+    /// before: the one frozen on the invoice, else that of the customer in it, else the newest known. None of a
+    /// customer who was deleted.
+    fn email(&self, fact: &Fact, referral: &Referral) -> Option<String> {
+        let frozen = match &fact.detail {
+            Detail::InvoicePaid(invoice) => invoice.email.clone(),
+            _ => None,
+        };
+        let shown = || self.shown(fact.customer.as_deref()?)?.email.clone();
+        frozen.or_else(shown).or_else(|| referral.email.clone()).filter(|_| !referral.is_deleted)
+    }
+
+    /// The customer as the webhook itself shows it.
+    fn shown(&self, customer: &str) -> Option<&Customer> {
+        self.reading.learned.iter().find_map(|learned| match learned {
+            Learned::Customer(seen) if seen.id == customer => Some(seen),
+            _ => None,
+        })
+    }
+
     /// `None` for a signup, whose key only the referral tells.
     fn key(&self, fact: &Fact) -> Option<String> {
         let prefix = self.webhook.scope.prefix();
@@ -317,10 +337,7 @@ impl Judge<'_> {
     /// A customer webhook that makes no signup: told before, or nothing became complete by it.
     fn no_signup(&self, case: &Case) -> Judged {
         let (customer, referral) = (case.customer, &case.referral);
-        let shown = self.reading.learned.iter().find_map(|learned| match learned {
-            Learned::Customer(seen) if seen.id == customer => Some(&seen.referral),
-            _ => None,
-        });
+        let shown = self.shown(customer).map(|seen| &seen.referral);
         let differs = shown.is_some_and(|shown| {
             shown.ucc.as_ref().is_some_and(|ucc| *ucc != referral.ucc)
                 || shown.user_id.as_ref().is_some_and(|user_id| *user_id != referral.user_id)

@@ -26,7 +26,8 @@ pub enum LookUp {
 
 impl Judge<'_> {
     pub fn is_past(&self, reason: Reason) -> bool {
-        deadline(reason, self.webhook.received_at) <= self.now
+        let now = self.now;
+        self.held_until.is_some_and(|until| until <= now) && deadline(reason, self.webhook.received_at) <= now
     }
 
     fn has_waited(&self, limit: SignedDuration) -> bool {
@@ -109,7 +110,10 @@ pub fn may_go_on(scope: &Scope, fact: &Fact, reason: Reason) -> Option<String> {
         // A signup is announced anew by the webhook that brings the code.
         _ if fact.is_signup() => None,
         Reason::NoCommercialChange => fact.detail.subscription().map(|known| report_topic(scope, &known.id)),
-        _ if reason.is_open_to_late_code() => fact.customer.as_deref().map(|customer| customer_topic(scope, customer)),
+        // What was too late by what was known may turn out to be in time.
+        _ if reason.is_open_to_late_code() || reason == Reason::TooLate => {
+            fact.customer.as_deref().map(|customer| customer_topic(scope, customer))
+        }
         _ => None,
     }
 }

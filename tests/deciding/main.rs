@@ -7,6 +7,7 @@ mod look_up;
 mod order;
 mod policy;
 mod refunds;
+#[path = "../common/relay.rs"]
 mod relay;
 mod remap;
 #[path = "../common/stripe_api.rs"]

@@ -2,9 +2,10 @@
 //! each user's in the order signup, purchases, their refunds.
 //!
 //! Where a webhook keeps back what only an earlier one tells, the result can only be as good as what was known when it
-//! was decided. Each such case is named by a [`Forgive`], with its reason.
+//! was decided. Each such case is named by a [`Forgive`], with its reason. `tests/confluence` plays random histories.
 
 mod chargebee;
+mod found;
 mod stripe;
 
 use serde_json::Value;
@@ -17,7 +18,8 @@ enum Forgive {
     /// The signup's time. A webhook that shows a code does not always tell since when it is there; what was reported
     /// once is not reported again for the sake of its time.
     SignupTime,
-    /// The e-mail address: the newest one known at the time is told, and it changed within the history.
+    /// The e-mail address of what does not carry it: the newest one known at the time is told, and it changed within the
+    /// history.
     Email,
     /// The interval of a purchase. An invoice with prorated lines alone does not tell it; one that comes before anything
     /// of its subscription is told without, and with a warning, since it is money that was collected.

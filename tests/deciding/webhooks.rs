@@ -1,17 +1,11 @@
 //! Webhooks of both providers, as small as the readers allow.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use crate::relay::START;
 
 pub const CODE: &str = "Rf3rr3dAbcd";
 pub const OTHER_CODE: &str = "0th3rC0d3xy";
-
-/// 2026-01-01T00:00:00Z.
-const START: i64 = 1_767_225_600;
-
-pub fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(START + second).unwrap()
-}
 
 pub fn referred() -> Value {
     json!({ "cello_ucc": CODE, "new_user_id": "usr_1" })

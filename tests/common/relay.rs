@@ -18,6 +18,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Notify;
 
+/// 2026-01-01T00:00:00Z.
+pub const START: i64 = 1_767_225_600;
+
+/// So many seconds after the start of all tests.
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(START + second).unwrap()
+}
+
 /// What Cello would be told, in the order in which it would be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Told {
@@ -85,7 +93,11 @@ impl Relay {
 
     /// One that has the same settings and knows nothing: loading the rules is what takes long.
     pub fn fresh(&self) -> Self {
-        let store = Arc::new(Sqlite::in_memory().unwrap());
+        self.same_on(Arc::new(Sqlite::in_memory().unwrap()))
+    }
+
+    /// One that has the same settings, on a store that may have been another relay's.
+    pub fn same_on(&self, store: Arc<dyn Store>) -> Self {
         let (policy, cello) = (self.decider.policy.clone(), self.decider.cello.clone());
         Self::put_together(store, policy, self.providers.clone(), cello)
     }
@@ -96,7 +108,7 @@ impl Relay {
         providers: Vec<Arc<dyn Provider>>,
         cello: Client,
     ) -> Self {
-        let now = Arc::new(Mutex::new(super::webhooks::at(20 * 86_400)));
+        let now = Arc::new(Mutex::new(at(20 * 86_400)));
         let clock = now.clone();
         let decider = Arc::new(Decider {
             store: store.clone(),

@@ -1,0 +1,116 @@
+//! What random histories have found (see `tests/confluence`), each as short as it can be.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::{Forgive, play, play_in_every_order};
+use crate::relay::Relay;
+use crate::webhooks::stripe::*;
+use crate::webhooks::{chargebee, referred};
+
+const DAY: i64 = 86_400;
+
+fn signed_up() -> Value {
+    event("customer.created", 0, customer(referred()))
+}
+
+fn code_added(second: i64) -> Value {
+    updated("customer.updated", second, customer(referred()), json!({ "metadata": { "cello_ucc": null } }))
+}
+
+fn without_code() -> Value {
+    event("customer.created", 0, customer(json!({ "new_user_id": "usr_1" })))
+}
+
+/// By the last webhook alone the code came 40 days after the purchase, and then it turns out to have been 22.
+#[tokio::test]
+async fn what_was_too_late_by_what_was_known_may_turn_out_to_be_in_time() {
+    let history = [
+        without_code(),
+        event("invoice.paid", 3 * DAY, old_invoice("in_1", 3 * DAY, 1000)),
+        code_added(25 * DAY),
+        updated("customer.updated", 43 * DAY, customer(referred()), json!({ "currency": null })),
+    ];
+    play_in_every_order(&history, &["signup:usr_1", "purchase:stripe:in_1"], &[Forgive::SignupTime]).await;
+}
+
+/// Of one second, the refund is decided again before its purchase.
+#[tokio::test]
+async fn a_late_code_brings_a_purchase_and_the_refund_of_the_same_second() {
+    let mut refunded = refund(20, "in_1", 300, Some(0));
+    refunded["data"]["object"]["invoice"] = json!("in_1");
+    let history = [without_code(), event("invoice.paid", 20, old_invoice("in_1", 20, 1000)), refunded, code_added(30)];
+    let expected = ["signup:usr_1", "purchase:stripe:in_1", "refund:stripe:ch_in_1:300"];
+    play_in_every_order(&history, &expected, &[]).await;
+}
+
+/// Both were stored, and nothing decided them for three days.
+#[tokio::test]
+async fn a_refund_does_not_expire_while_its_purchase_stands_behind_it_in_the_queue() {
+    for invoice in [json!("in_1"), Value::Null] {
+        let relay = Relay::new();
+        let mut refunded = refund(30, "in_1", 300, Some(0));
+        refunded["data"]["object"]["invoice"] = invoice;
+        for webhook in [signed_up(), refunded, event("invoice.paid", 20, old_invoice("in_1", 20, 1000))] {
+            relay.store_only(&webhook).await;
+        }
+        relay.pass(SignedDuration::from_hours(4 * 24));
+        while relay.decider.decide_all().await.unwrap() > 0 {}
+        assert_eq!(relay.told_keys().await, ["signup:usr_1", "purchase:stripe:in_1", "refund:stripe:ch_in_1:300"]);
+    }
+}
+
+#[tokio::test]
+async fn a_refund_of_which_nothing_was_known_for_three_days_is_told_when_its_sale_becomes_known() {
+    let relay = Relay::new();
+    relay.receive(&signed_up()).await;
+    relay.receive(&refund(30, "sale", 300, Some(0))).await;
+    relay.pass(SignedDuration::from_hours(3 * 24));
+    relay.settle().await;
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "purchase_unknown");
+    let session = json!({
+        "id": "cs_1", "object": "checkout.session", "mode": "payment", "payment_status": "paid", "amount_total": 5000,
+        "currency": "eur", "customer": "cus_1", "payment_intent": "pi_sale",
+    });
+    relay.receive(&event("checkout.session.completed", 20, session)).await;
+    assert_eq!(relay.told_keys().await, ["signup:usr_1", "purchase:stripe:pi_sale", "refund:stripe:ch_sale:300"]);
+}
+
+/// What the webhook itself shows comes before what other webhooks have told.
+#[tokio::test]
+async fn an_e_mail_address_is_that_of_the_time_where_the_webhook_carries_it() {
+    let mut old = chargebee::customer(0, referred());
+    old["email"] = json!("old@example.com");
+    let moved = chargebee::customer(20, referred());
+    let history = [
+        chargebee::event("customer_created", 0, json!({ "customer": old.clone() })),
+        chargebee::payment(10, old.clone(), chargebee::invoice("inv_1", "paid", 3000)),
+        chargebee::event("customer_changed", 20, json!({ "customer": moved.clone() })),
+        chargebee::refund(30, moved, "inv_1", 1000),
+    ];
+    let expected = ["signup:usr_1", "purchase:chargebee:inv_1", "refund:chargebee:txn_30"];
+    let relay = Relay::new();
+    let told = play(&relay, &history).await;
+    assert_eq!(told.iter().map(|told| told.key.as_str()).collect::<Vec<_>>(), expected);
+    let emails: Vec<Value> = told.iter().map(|told| told.at("/context/newUser/email")).collect();
+    assert_eq!(emails, ["old@example.com", "old@example.com", "referred@example.com"]);
+    for order in super::orders(history.len()) {
+        let webhooks: Vec<Value> = order.iter().map(|place| history[*place].clone()).collect();
+        let told = play(&relay, &webhooks).await;
+        let purchase = told.iter().find(|told| told.key == expected[1]).unwrap();
+        assert_eq!(purchase.at("/context/newUser/email"), "old@example.com", "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_deletion_no_e_mail_address_is_told_wherever_it_stands() {
+    let relay = Relay::new();
+    relay.receive(&signed_up()).await;
+    relay.told().await;
+    relay.receive(&event("customer.deleted", 10, customer(referred()))).await;
+    let mut invoice = old_invoice("in_1", 5, 1000);
+    invoice["customer_email"] = json!("referred@example.com");
+    relay.receive(&event("invoice.paid", 5, invoice)).await;
+    let told = relay.told().await;
+    assert_eq!((told.len(), told[0].at("/context/newUser")), (1, json!({ "id": "usr_1" })));
+}
