@@ -62,24 +62,21 @@ fn single(file: &Path) -> Value {
 
 /// Maps files in order with one directory, `before` first; what came of `before` is not told.
 fn play(files: &[PathBuf], before: Vec<Vec<u8>>) -> Value {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut mapper = Mapper::new(&Config::default(), Rules::shipped().unwrap()).unwrap();
-        for body in before {
-            let mapped = mapper.body("before".to_owned(), body).await;
-            assert_eq!(mapped.error, None);
-        }
-        let mut told = Vec::new();
-        for file in files {
-            let mapped = mapper.file(file).await;
-            assert_eq!(mapped.error, None, "every fixture can be read");
-            let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            let mut mapped = serde_json::to_value(Mapped { file: name, ..mapped }).unwrap();
-            ["decisions", "released"].iter().for_each(|list| without_traces(&mut mapped[*list]));
-            told.push(mapped);
-        }
-        Value::Array(told)
-    })
+    let mut mapper = Mapper::new(&Config::default(), Rules::shipped().unwrap()).unwrap();
+    for body in before {
+        let mapped = mapper.body("before".to_owned(), body).unwrap();
+        assert_eq!(mapped.error, None);
+    }
+    let mut told = Vec::new();
+    for file in files {
+        let mapped = mapper.file(file).unwrap();
+        assert_eq!(mapped.error, None, "every fixture can be read");
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let mut mapped = serde_json::to_value(Mapped { file: name, ..mapped }).unwrap();
+        ["decisions", "released"].iter().for_each(|list| without_traces(&mut mapped[*list]));
+        told.push(mapped);
+    }
+    Value::Array(told)
 }
 
 /// Takes the traces out, which have snapshots of their own, and sees to it that each says something and shows nobody's

@@ -1,7 +1,14 @@
-//! `cello-relay map FILE…`: what would be sent for each webhook, and why. Sends nothing, stores nothing.
+//! `cello-relay map FILE…`: what would be sent for each webhook, and why. Sends nothing, keeps nothing.
 //!
-//! The files, in order, are one story with a fresh directory: what an early one tells of a customer holds for the later
-//! ones. The deciding is the running relay's own, over a store in memory, so what is shown is what would happen.
+//! The webhooks, in order, are one story with a fresh directory: what an early one tells of a customer holds for the
+//! later ones. The deciding is the running relay's own, over a scratch store, so what is shown is what would happen. A
+//! million webhooks are mapped as a stream: none is held longer than it takes to decide it.
+
+mod documents;
+mod explained;
+mod printing;
+mod run;
+mod summary;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +17,6 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::output::{Column, Table, Tone, plain, print, toned};
-use super::{Exit, explain};
 use crate::cello::wire;
 use crate::config::Config;
 use crate::decision::{Decision, Reason, Verdict, Warning};
@@ -20,34 +25,43 @@ use crate::providers::{self, Provider};
 use crate::relay::decide::{Decided, decide};
 use crate::relay::policy::Policy;
 use crate::rules::Rules;
-use crate::store::{NewWebhook, Receipt, Sqlite, Store};
+use crate::store::{DecisionCount, NewWebhook, Scratch, StoreError};
 use crate::trace::Trace;
 
-/// One file and what came of it; the `--json` form is one line of it.
+pub use documents::Layout;
+pub use run::run;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Files of one webhook or of many, such as JSON lines; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Show only the sums: what would be sent, ignored and held, and how often
+    #[arg(long)]
+    pub summary: bool,
+    /// Show of each decision how it came about: what was recognised, where each value is from, which rules were tried
+    ///
+    /// Of a single webhook it is shown anyway, and with --json of all.
+    #[arg(long, conflicts_with = "summary")]
+    pub explain: bool,
+}
+
+/// One webhook and what came of it; the `--json` form is one line of it.
 #[derive(Debug, Serialize)]
 pub struct Mapped {
     pub file: String,
+    /// The line of the file on which the webhook begins, where it is not alone in there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
     pub provider: Option<&'static str>,
     pub event_id: Option<String>,
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub decisions: Vec<Shown>,
     pub released: Vec<Released>,
-    /// Why the file could not be read.
+    /// Why it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Files with the exact body of one webhook each
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// Show of each decision how it came about: what was recognised, where each value is from, which rules were tried
-    ///
-    /// Of a single file it is shown anyway.
-    #[arg(long)]
-    pub explain: bool,
 }
 
 /// A decision as it is shown.
@@ -83,47 +97,13 @@ impl From<Decision> for Shown {
     }
 }
 
-/// Maps the files and prints what came of each.
-pub async fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Result<Exit> {
-    let mut mapper = Mapper::new(config, rules)?;
-    let mut exit = Exit::Done;
-    let mut table = Table::new(&[
-        Column::text("file"),
-        Column::text("type"),
-        Column::text("decision"),
-        Column::text("trigger / reason"),
-        Column::number("price"),
-        Column::text("currency"),
-        Column::text("interval"),
-        Column::text("why"),
-    ]);
-    let explain = args.explain || args.files.len() == 1;
-    let mut explained = String::new();
-    for file in &args.files {
-        let mapped = mapper.file(file).await;
-        if mapped.error.is_some() {
-            exit = Exit::Findings;
-        }
-        if json {
-            anstream::println!("{}", serde_json::to_string(&mapped)?);
-        } else {
-            rows(&mapped).into_iter().for_each(|row| table.row(row));
-            if explain {
-                explained += &mapped.explained();
-            }
-        }
-    }
-    if !json {
-        print(&format!("{table}\n{explained}"))?;
-    }
-    Ok(exit)
-}
-
 /// Maps webhooks one after the other, with one directory.
 pub struct Mapper {
     providers: Vec<Arc<dyn Provider>>,
-    policy: Arc<Policy>,
-    store: Sqlite,
+    policy: Policy,
+    store: Scratch,
+    /// Bytes of one webhook.
+    limit: usize,
 }
 
 impl Mapper {
@@ -136,167 +116,107 @@ impl Mapper {
         // Nothing is sent, so live and test payloads may stand side by side.
         policy.mode = None;
         policy.asks_nobody = true;
-        let store = Sqlite::in_memory().context("a store in memory could not be made")?;
-        Ok(Self { providers, policy: Arc::new(policy), store })
+        let store = Scratch::new().context("a temporary store could not be made")?;
+        Ok(Self { providers, policy, store, limit: config.server.body_limit })
     }
 
-    /// Maps one file; what is wrong with it stands in the result.
-    pub async fn file(&mut self, file: &Path) -> Mapped {
+    /// Maps a file that holds one webhook; what is wrong with it stands in the result.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`body`](Self::body).
+    pub fn file(&mut self, file: &Path) -> Result<Mapped, StoreError> {
         let name = file.display().to_string();
         match std::fs::read(file) {
-            Ok(body) => self.body(name, body).await,
-            Err(problem) => failed(name, None, format!("the file cannot be read: {problem}")),
+            Ok(body) => self.body(name, body),
+            Err(problem) => Ok(Mapped::unreadable(name, &problem)),
         }
     }
 
-    /// Maps one webhook, given as its bytes.
-    pub async fn body(&mut self, file: String, body: Vec<u8>) -> Mapped {
-        let parsed: Value = match serde_json::from_slice(&body) {
-            Ok(parsed) => parsed,
+    /// Maps one webhook, given as its bytes; what is wrong with it stands in the result.
+    ///
+    /// # Errors
+    ///
+    /// When the temporary store cannot be written: nothing more can be mapped.
+    pub fn body(&mut self, file: String, body: Vec<u8>) -> Result<Mapped, StoreError> {
+        if body.len() > self.limit {
+            return Ok(Mapped::too_long(file, self.limit));
+        }
+        let provider = match providers::recognise(&self.providers, &body) {
+            Ok(Some(provider)) => provider.clone(),
+            Ok(None) => return Ok(Mapped::failed(file, None, foreign(&body).to_owned())),
             Err(problem) => {
-                return failed(
-                    file,
-                    None,
-                    format!("the body is not JSON: {problem}; a file holds the exact body of one webhook"),
-                );
+                let message = format!("the body is not JSON: {problem}; a file holds the exact bodies of webhooks");
+                return Ok(Mapped::failed(file, None, message));
             }
         };
-        let Some(provider) = self.providers.iter().find(|provider| provider.recognises(&parsed)).cloned() else {
-            return failed(
-                file,
-                None,
-                "this is no webhook of Stripe or Chargebee; a file holds the exact body of one, as it was posted"
-                    .to_owned(),
-            );
+        let envelope = match provider.identify(&body) {
+            Ok(envelope) => envelope,
+            Err(problem) => return Ok(Mapped::failed(file, Some(provider.name()), problem.to_string())),
         };
-        match self.webhook(provider.as_ref(), body).await {
-            Ok((event_id, kind, decided)) => Mapped {
-                file,
-                provider: Some(provider.name()),
-                event_id: Some(event_id),
-                kind: Some(kind),
-                decisions: decided.decisions.into_iter().map(Shown::from).collect(),
-                released: decided
-                    .released
-                    .into_iter()
-                    .map(|(event_id, decision)| Released { event_id, decision: decision.into() })
-                    .collect(),
-                error: decided.unreadable,
-            },
-            Err(problem) => failed(file, Some(provider.name()), format!("{problem:#}")),
-        }
-    }
-
-    async fn webhook(&mut self, provider: &dyn Provider, body: Vec<u8>) -> Result<(String, String, Decided)> {
-        let envelope = provider.identify(&body)?;
-        let scope = Scope { provider: provider.name().to_owned(), account: envelope.account };
-        let (event_id, kind) = (envelope.event_id, envelope.kind);
+        let (event_id, kind) = (envelope.event_id.clone(), envelope.kind.clone());
         let webhook = NewWebhook {
-            scope,
-            event_id: event_id.clone(),
-            kind: kind.clone(),
+            scope: Scope { provider: provider.name().to_owned(), account: envelope.account },
+            event_id: envelope.event_id,
+            kind: envelope.kind,
             mode: envelope.mode,
             at: envelope.at,
             // A story is told in its own time: it arrives when it happens.
             received_at: envelope.at,
             body,
         };
-        let mut decided = Decided::default();
-        if self.store.receive(webhook).await? == Receipt::Duplicate {
-            let message = format!("`{event_id}` was decided before");
-            let verdict = Verdict::Ignore { reason: Reason::AlreadyReceived, message };
-            decided.decisions.push(Decision { verdict, trace: Trace::of("a webhook that came before") });
-        }
-        for webhook in self.store.undecided(1).await? {
-            let policy = self.policy.clone();
-            let (answer, answered) = tokio::sync::oneshot::channel();
-            self.store
-                .transact(Box::new(move |ledger| {
-                    // Whoever asked is waiting right below.
-                    let _ = answer.send(decide(ledger, &policy, &webhook, webhook.at)?);
-                    Ok(())
-                }))
-                .await?;
-            decided = answered.await?;
-        }
-        Ok((event_id, kind, decided))
-    }
-}
-
-fn failed(file: String, provider: Option<&'static str>, error: String) -> Mapped {
-    Mapped { file, provider, event_id: None, kind: None, decisions: vec![], released: vec![], error: Some(error) }
-}
-
-fn rows(mapped: &Mapped) -> Vec<Vec<String>> {
-    let file = Path::new(&mapped.file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let kind = mapped.kind.clone().unwrap_or_default();
-    if let Some(error) = &mapped.error {
-        return vec![vec![
+        let policy = &self.policy;
+        let decided = match self.store.decide(webhook, |ledger, webhook| decide(ledger, policy, webhook, webhook.at)) {
+            Ok(Some(decided)) => decided,
+            Ok(None) => again(&event_id),
+            Err(problem @ StoreError::Unavailable(_)) => return Err(problem),
+            Err(problem) => return Ok(Mapped::failed(file, Some(provider.name()), problem.to_string())),
+        };
+        let of_earlier = |(event_id, decision): (String, Decision)| Released { event_id, decision: decision.into() };
+        Ok(Mapped {
             file,
-            kind,
-            "error".into(),
-            String::new(),
-            String::new(),
-            String::new(),
-            String::new(),
-            error.clone(),
-        ]];
+            line: None,
+            provider: Some(provider.name()),
+            event_id: Some(event_id),
+            kind: Some(kind),
+            decisions: decided.decisions.into_iter().map(Shown::from).collect(),
+            released: decided.released.into_iter().map(of_earlier).collect(),
+            error: decided.unreadable,
+        })
     }
-    let own = mapped.decisions.iter().map(|decision| (file.clone(), kind.clone(), decision));
-    let released =
-        mapped.released.iter().map(|released| (String::new(), format!("↳ {}", released.event_id), &released.decision));
-    own.chain(released).map(|(file, kind, decision)| [vec![file, kind], decision.cells()].concat()).collect()
+
+    /// How all facts mapped so far stand now: some that were held have gone on since.
+    fn decisions(&self) -> Result<Vec<DecisionCount>, StoreError> {
+        self.store.decisions()
+    }
+}
+
+fn again(event_id: &str) -> Decided {
+    let message = format!("`{event_id}` was decided before");
+    let verdict = Verdict::Ignore { reason: Reason::AlreadyReceived, message };
+    let decision = Decision { verdict, trace: Trace::of("a webhook that came before") };
+    Decided { decisions: vec![decision], ..Decided::default() }
+}
+
+fn foreign(body: &[u8]) -> &'static str {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return "this is a list and no webhook of Stripe or Chargebee; `jq -c '.[]'` makes a line of each of its entries";
+    }
+    "this is no webhook of Stripe or Chargebee; a file holds the exact bodies of webhooks, as they were posted"
 }
 
 impl Mapped {
-    /// How each decision came about, as paragraphs.
-    fn explained(&self) -> String {
-        let own = self.decisions.iter().map(|decision| (self.event_id.as_deref().unwrap_or_default(), decision));
-        let released = self.released.iter().map(|released| (released.event_id.as_str(), &released.decision));
-        let paragraph = |(event_id, decision): (&str, &Shown)| {
-            let (title, lines) = decision.explained();
-            let title = toned(&plain(&format!("{event_id}: {title}")), Tone::Title);
-            let lines: String = lines.into_iter().map(|(label, text)| format!("  {label:7}  {text}\n")).collect();
-            format!("\n{title}\n{lines}")
-        };
-        own.chain(released).map(paragraph).collect()
-    }
-}
-
-impl Shown {
-    /// A title, and why.
-    fn explained(&self) -> (String, Vec<explain::Line>) {
-        let (title, trace, before, after) = match self {
-            Self::Send { key, trace, warnings, .. } => {
-                (format!("send {key}"), trace, vec![], warnings.iter().flat_map(explain::warning).collect())
-            }
-            Self::Ignore { reason, message, trace } => {
-                (format!("ignore, {reason}"), trace, explain::reason(Some(reason.as_str()), message), vec![])
-            }
-            Self::Hold { reason, message, trace } => {
-                (format!("hold, {reason}"), trace, explain::reason(Some(reason.as_str()), message), vec![])
-            }
-        };
-        (title, [before, explain::trace(trace), after].concat())
+    fn failed(file: String, provider: Option<&'static str>, error: String) -> Self {
+        let (decisions, released) = (vec![], vec![]);
+        Self { file, line: None, provider, event_id: None, kind: None, decisions, released, error: Some(error) }
     }
 
-    /// Decision, trigger or reason, price, currency, interval, why.
-    fn cells(&self) -> Vec<String> {
-        let waits = |word: &str, reason: &Reason, message: &str| {
-            let blank = String::new;
-            vec![word.into(), reason.as_str().into(), blank(), blank(), blank(), message.to_owned()]
-        };
-        match self {
-            Self::Send { rule, referral_event, warnings, .. } => {
-                let view = wire::view(referral_event);
-                let mut why = format!("rule {rule}");
-                for warning in warnings {
-                    why.push_str(&format!("; {}: {}", warning.code, warning.message));
-                }
-                vec!["send".into(), view.trigger, view.price, view.currency, view.interval, why]
-            }
-            Self::Ignore { reason, message, .. } => waits("ignore", reason, message),
-            Self::Hold { reason, message, .. } => waits("hold", reason, message),
-        }
+    fn unreadable(file: String, problem: &std::io::Error) -> Self {
+        Self::failed(file, None, format!("the file cannot be read: {problem}"))
+    }
+
+    fn too_long(file: String, limit: usize) -> Self {
+        let error = format!("it is longer than {limit} bytes, and no relay takes it: see `server.body_limit`");
+        Self::failed(file, None, error)
     }
 }

@@ -50,9 +50,11 @@ pub enum Command {
     },
     /// Post webhook files, signed, through the real HTTP path, and show what Cello got for each
     Replay(replay::Args),
-    /// Show what would be sent for each webhook file, and why; sends nothing, stores nothing
+    /// Show what would be sent for each webhook of the files, and why; sends nothing, keeps nothing
     ///
-    /// The files, in order, are one story: what an early one tells of a customer holds for the later ones.
+    /// The webhooks, in order, are one story: what an early one tells of a customer holds for the later ones. A file
+    /// may hold any number of them, one on each line or over many lines. Up to 100 are shown as a table, more line by
+    /// line with a summary at the end, as is what comes from standard input.
     Map(map::Args),
     /// Print the rules in force, or try them on cases of your own
     Rules(rules::Args),
@@ -77,9 +79,9 @@ impl Cli {
             Command::Replay(args) => replay::run(args, self.config.as_deref(), self.json).await,
             Command::Map(args) => {
                 let config = load(Purpose::Offline)?;
-                map::run(&args, &config, rules_in_force(&config)?, self.json).await
+                map::run(&args, &config, rules_in_force(&config)?, self.json)
             }
-            Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json).await,
+            Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json),
             Command::Check(args) => check::run(&args, self.config.as_deref(), self.json).await,
             Command::Events(command) => events::run(command, &load(Purpose::Store)?, self.json).await,
             Command::Cello(command) => cello::run(command, &load(Purpose::CelloOnly)?, self.json).await,

@@ -3,10 +3,11 @@
 //! What comes from elsewhere goes through [`plain`] first: nobody's message may move the cursor or change colours.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 /// One line, below the titles.
@@ -138,6 +139,18 @@ pub fn time(at: Timestamp) -> String {
 /// `1 webhook`, `2 webhooks`.
 pub fn number(count: usize, of: &str) -> String {
     format!("{count} {of}{}", if count == 1 { "" } else { "s" })
+}
+
+/// How far long work has come, in the form of `template`: on standard error, and only where that is a terminal.
+pub fn progress(length: Option<u64>, template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(template);
+    style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
+}
+
+/// Whether a person looks at the standard output.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Prints to the standard output. That whoever reads it has heard enough, as `head` has, is no error.

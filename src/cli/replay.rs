@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
@@ -20,7 +19,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::serve::Running;
-use super::{Exit, load};
+use super::{Exit, load, output};
 use crate::config::{Config, Purpose};
 use crate::http;
 use crate::providers::{self, Provider};
@@ -111,7 +110,7 @@ impl Player {
     }
 
     async fn play(&self, files: &[PathBuf]) -> Result<Vec<Played>> {
-        let progress = progress(files.len());
+        let progress = output::progress(u64::try_from(files.len()).ok(), "{bar:30} {pos}/{len} webhooks {msg}");
         let mut played = Vec::with_capacity(files.len());
         for file in files {
             let one = self.post(file).await?;
@@ -131,9 +130,9 @@ impl Player {
     async fn post(&self, file: &Path) -> Result<Played> {
         let name = file.display().to_string();
         let body = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;
-        let parsed: Value = serde_json::from_slice(&body)
+        let recognised = providers::recognise(&self.providers, &body)
             .with_context(|| format!("{name} is not JSON; a fixture is the exact body of one webhook"))?;
-        let Some(provider) = self.providers.iter().find(|provider| provider.recognises(&parsed)) else {
+        let Some(provider) = recognised else {
             bail!("{name} is no webhook of Stripe or Chargebee; a fixture is the exact body of one webhook");
         };
         let envelope = provider.identify(&body)?;
@@ -232,11 +231,4 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 fn throw_away(prefix: &str) -> String {
     format!("{prefix}{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
-}
-
-/// On standard error, and only where that is a terminal.
-pub(super) fn progress(length: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(u64::try_from(length).ok(), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} webhooks {msg}");
-    style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }

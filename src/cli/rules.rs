@@ -32,10 +32,10 @@ pub enum RulesCommand {
     Test(test::Args),
 }
 
-pub async fn run(args: &Args, config: &Config, json: bool) -> Result<Exit> {
+pub fn run(args: &Args, config: &Config, json: bool) -> Result<Exit> {
     let rules = rules_in_force(config)?;
     match &args.command {
-        Some(RulesCommand::Test(args)) => test::run(args, config, rules, json).await,
+        Some(RulesCommand::Test(args)) => test::run(args, config, rules, json),
         None => {
             print(args.fields, &rules, json);
             Ok(Exit::Done)

@@ -31,6 +31,19 @@ pub fn enabled(config: &Config) -> Vec<Arc<dyn Provider>> {
     all(config).into_iter().filter(|provider| provider.is_on()).collect()
 }
 
+/// Whose webhook a body is, told from its shape; `None` where it is nobody's.
+///
+/// # Errors
+///
+/// When it is not JSON.
+pub fn recognise<'a>(
+    providers: &'a [Arc<dyn Provider>],
+    body: &[u8],
+) -> serde_json::Result<Option<&'a Arc<dyn Provider>>> {
+    let outline = json::outline(body, 2)?;
+    Ok(providers.iter().find(|provider| provider.recognises(&outline)))
+}
+
 /// What the relay needs of a payment provider. Everything but [`look_up`](Provider::look_up) is pure.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -64,7 +77,8 @@ pub trait Provider: Send + Sync {
     /// The credential header's value that the provider would send with this body, for replay and tests.
     fn sign(&self, body: &[u8], now: Timestamp) -> String;
 
-    /// Whether a parsed body is one of this provider's webhooks, told from its shape.
+    /// Whether a body is one of this provider's webhooks, told from its shape: what lies below the members of its
+    /// members need not be there.
     fn recognises(&self, body: &serde_json::Value) -> bool;
 }
 

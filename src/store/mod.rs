@@ -19,7 +19,7 @@ pub use erasing::*;
 pub use history::*;
 pub use past::*;
 pub use records::*;
-pub use sqlite::Sqlite;
+pub use sqlite::{DecisionCount, Scratch, Sqlite};
 
 #[derive(Debug, Error)]
 pub enum StoreError {

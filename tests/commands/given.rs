@@ -1,7 +1,8 @@
 //! What the sentences start from: a folder with a store in it, filled through the store's own contract, and the binary.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use cello_relay::config::Config;
@@ -24,6 +25,11 @@ pub struct Said {
 }
 
 impl Said {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
     /// The standard output as one JSON object for each line.
     pub fn lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -39,16 +45,33 @@ impl Said {
 
 /// Runs the binary in `folder`, with nothing in its environment but `variables`, and without a terminal.
 pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_cello-relay"))
-        .args(arguments)
-        .env_clear()
-        .envs(variables.iter().copied())
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    Said::of(command(folder, arguments).envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap())
+}
+
+/// Runs the binary with `input` as its standard input.
+pub fn run_on(input: &str, folder: &Path, arguments: &[&str]) -> Said {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    Said::of(command(folder, arguments).stdin(file).output().unwrap())
+}
+
+/// The binary, to be run in `folder` with an empty environment.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cello-relay"));
+    command.args(arguments).env_clear().current_dir(folder);
+    command
+}
+
+/// A file or all files of a folder below `fixtures`, in order.
+pub fn files(fixtures: &str) -> Vec<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixtures);
+    if !path.is_dir() {
+        return vec![path];
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
 /// A folder with a store that a relay is serving from, as far as the commands can tell.
@@ -66,13 +89,7 @@ impl Installation {
 
     /// Takes and decides the webhooks of a file or folder below `fixtures`.
     pub async fn with(self, fixtures: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixtures);
-        let mut files = vec![path.clone()];
-        if path.is_dir() {
-            files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
-            files.sort();
-        }
-        for file in files {
+        for file in files(fixtures) {
             self.take(std::fs::read(file).unwrap()).await;
         }
         self

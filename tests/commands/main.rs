@@ -5,6 +5,7 @@ mod events;
 mod explain;
 mod given;
 mod help;
+mod map;
 mod remap;
 mod rules;
 mod why;

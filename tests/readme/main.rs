@@ -21,14 +21,14 @@ use clap::error::ErrorKind;
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 const END: &str = "<!-- end -->";
 
-#[tokio::test]
-async fn every_generated_table_is_what_the_program_says() {
+#[test]
+fn every_generated_table_is_what_the_program_says() {
     let readme = read();
     let mut written = readme.clone();
     let tables = [
         ("replay", tables::replay("fixtures/stories/stripe-refund-basil")),
         ("explained", tables::explained("fixtures/chargebee/payment-succeeded-pc2-monthly-gbp.json")),
-        ("events", event_table::render().await),
+        ("events", event_table::render()),
         ("fields", fields_markdown()),
         ("commands", tables::commands()),
         ("answers", tables::answers(ANSWERS)),

@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::output::{Tone, number, plain, print, time, toned};
-use super::super::{Exit, replay, rules_in_force};
+use super::super::output::{Tone, number, plain, print, progress, time, toned};
+use super::super::{Exit, rules_in_force};
 use super::tone_of_event;
 use crate::config::{Config, Environment};
 use crate::providers;
@@ -47,7 +47,7 @@ pub async fn run(store: Sqlite, args: Args, config: &Config, json: bool) -> Resu
     let policy = Arc::new(policy);
     let stored: Arc<dyn Store> = Arc::new(store);
     let counts = stored.counts().await?;
-    let bar = replay::progress(usize::try_from(counts.received - counts.duplicate).unwrap_or_default());
+    let bar = progress(u64::try_from(counts.received - counts.duplicate).ok(), "{bar:30} {pos}/{len} webhooks");
     let mut remap = Remap::new(stored, scratch()?, policy, Timestamp::now());
     let again = remap.decide(|| bar.inc(1)).await?;
     bar.finish_and_clear();
@@ -81,7 +81,7 @@ pub async fn run(store: Sqlite, args: Args, config: &Config, json: bool) -> Resu
 
 /// Where it is decided again; gone when the command ends.
 fn scratch() -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(Sqlite::in_memory().context("a throw-away store could not be made")?))
+    Ok(Arc::new(Sqlite::temporary().context("a throw-away store could not be made")?))
 }
 
 /// What decides today.

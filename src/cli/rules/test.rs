@@ -65,7 +65,7 @@ struct Came {
 }
 
 /// Tries every case and shows what differs.
-pub async fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Result<Exit> {
+pub fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Result<Exit> {
     let folder = args.folder.clone().unwrap_or_else(|| beside(config.rules.as_deref()));
     let cases = match cases(&folder) {
         Ok(cases) if !cases.is_empty() => cases,
@@ -74,7 +74,7 @@ pub async fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Resu
     };
     let mut all = Vec::new();
     for case in &cases {
-        let mut tried = tried(case, config, &rules, args.accept).await?;
+        let mut tried = tried(case, config, &rules, args.accept)?;
         if args.accept && matches!(tried.result, Outcome::Differs | Outcome::NothingExpected) {
             tried.wrote = Some(case.expected.display().to_string());
         }
@@ -110,7 +110,7 @@ fn no_cases(folder: &Path, what: String) -> Trouble {
     Trouble { what, place, fix }
 }
 
-async fn tried(case: &Case, config: &Config, rules: &Rules, accepting: bool) -> Result<Tried> {
+fn tried(case: &Case, config: &Config, rules: &Rules, accepting: bool) -> Result<Tried> {
     let mut tried = Tried {
         case: case.name.clone(),
         result: Outcome::Broken,
@@ -127,7 +127,7 @@ async fn tried(case: &Case, config: &Config, rules: &Rules, accepting: bool) -> 
         Ok(expected) => expected,
         Err(problem) => return Ok(Tried { message: Some(problem), ..tried }),
     };
-    match play(case, config, rules).await? {
+    match play(case, config, rules)? {
         Ok(came) => tried.came = came,
         Err(problem) => return Ok(Tried { message: Some(problem), ..tried }),
     }
@@ -160,11 +160,11 @@ async fn tried(case: &Case, config: &Config, rules: &Rules, accepting: bool) -> 
 }
 
 /// All decisions of a case in order, or what could not be read.
-async fn play(case: &Case, config: &Config, rules: &Rules) -> Result<Result<Vec<Came>, String>> {
+fn play(case: &Case, config: &Config, rules: &Rules) -> Result<Result<Vec<Came>, String>> {
     let mut mapper = Mapper::new(config, rules.clone())?;
     let mut came = Vec::new();
     for file in &case.webhooks {
-        let mapped = mapper.file(file).await;
+        let mapped = mapper.file(file)?;
         if let Some(problem) = mapped.error {
             return Ok(Err(format!("{}: {problem}", file.display())));
         }

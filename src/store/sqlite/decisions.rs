@@ -54,9 +54,11 @@ pub fn on(db: &Connection, key: &str) -> Result<Option<DecisionState>, StoreErro
     Ok(state)
 }
 
+pub(super) const STATES: &str = "SELECT state FROM decision WHERE webhook_id = ?1 ORDER BY fact";
+
 /// The decisions on all facts of a webhook.
 pub fn states(db: &Connection, webhook: i64) -> Result<Vec<DecisionState>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT state FROM decision WHERE webhook_id = ?1 ORDER BY fact")?;
+    let mut statement = db.prepare_cached(STATES)?;
     let states = statement.query_map([webhook], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(states)
 }

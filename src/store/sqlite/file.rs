@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::super::StoreError;
@@ -138,8 +139,31 @@ pub fn reading(path: &Path) -> Result<Connection, StoreError> {
 /// A store that ends with the process.
 pub fn in_memory() -> Result<Connection, StoreError> {
     let db = Connection::open_in_memory()?;
+    prepare_once(&db)?;
     set_up(&db)?;
     migrations::run(&db)?;
+    Ok(db)
+}
+
+/// A store that ends with this connection, in a file that has no name: its memory is bounded, however much it holds.
+pub fn temporary() -> Result<Connection, StoreError> {
+    // The empty name is SQLite's own for such a file. It makes it when its memory is full, and unlinks it at once.
+    let db = Connection::open("")?;
+    prepare_once(&db)?;
+    // Pages beyond the cache go to the file, so this is the bound of its memory, save for what one transaction changes.
+    db.execute_batch(
+        "PRAGMA synchronous = OFF;
+         PRAGMA journal_mode = MEMORY;
+         PRAGMA cache_size = -32768;",
+    )?;
+    migrations::run(&db)?;
+    Ok(db)
+}
+
+/// A temporary store without queue and history: see [`Scratch`](super::scratch::Scratch).
+pub fn scratch() -> Result<Connection, StoreError> {
+    let db = temporary()?;
+    db.execute_batch(include_str!("scratch.sql"))?;
     Ok(db)
 }
 
@@ -148,12 +172,19 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(|error| problem(path, error))?;
     db.busy_timeout(BUSY).map_err(|error| problem(path, error))?;
-    db.set_prepared_statement_cache_capacity(128);
+    prepare_once(&db).map_err(|error| problem(path, error))?;
     Ok(db)
 }
 
-fn set_up(db: &Connection) -> rusqlite::Result<()> {
+/// Statements are kept. Without the second line, SQLite would look at the values they are run with for a better plan,
+/// and so prepare some of them again each time; the plans we have are the ones we want.
+fn prepare_once(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+fn set_up(db: &Connection) -> rusqlite::Result<()> {
     // FULL flushes at every commit; fullfsync makes that true on macOS. Checkpoints every 4096 pages (16 MiB), so that
     // the second flush they cost is rare; what a burst left of the log beyond 64 MiB is given back. What is erased is
     // overwritten, not only marked as free.

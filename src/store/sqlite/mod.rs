@@ -16,6 +16,7 @@ mod past;
 mod plans;
 mod queue;
 mod reader;
+mod scratch;
 mod values;
 mod webhooks;
 mod writer;
@@ -35,6 +36,8 @@ use crate::facts::Scope;
 use file::Place;
 use reader::Reader;
 use writer::Writer;
+
+pub use scratch::{DecisionCount, Scratch};
 
 /// An open store. Dropping it finishes what is queued, and closes the file; that may take as long as a flush.
 pub struct Sqlite {
@@ -72,6 +75,15 @@ impl Sqlite {
     /// A store that ends with this handle: for tests and throw-away relays.
     pub fn in_memory() -> Result<Self, StoreError> {
         Ok(Self { reader: None, writer: start(Writer::start(file::in_memory()?))?, _lock: None })
+    }
+
+    /// A store that ends with the process, on disk where it does not fit into a bounded memory.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite finds no folder for temporary files: it looks at `SQLITE_TMPDIR`, `TMPDIR`, `/var/tmp` and `/tmp`.
+    pub fn temporary() -> Result<Self, StoreError> {
+        Ok(Self { reader: None, writer: start(Writer::start(file::temporary()?))?, _lock: None })
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>

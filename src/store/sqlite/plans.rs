@@ -1,7 +1,7 @@
 //! How SQLite goes about the questions that are asked often: none may read a whole table or sort what it found, for
 //! then a relay with a long history or a long queue becomes slow.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus};
 
 use super::{decisions, directory, erasing, file, history, past, queue, webhooks};
 
@@ -55,6 +55,21 @@ fn a_name_is_looked_up_and_not_searched_for() {
     let db = file::in_memory().unwrap();
     let plan = plan(&db, history::NAMED);
     assert!(!plan.contains("SCAN"), "{plan}");
+}
+
+#[test]
+fn what_was_prepared_is_not_prepared_again_for_other_values() {
+    for db in [file::in_memory().unwrap(), file::scratch().unwrap()] {
+        for sql in [decisions::STATES, decisions::ON, decisions::WAITING_FOR] {
+            for value in [5, 6, 7] {
+                let mut statement = db.prepare_cached(sql).unwrap();
+                let rows = statement.query_map([value], |_| Ok(())).unwrap();
+                assert_eq!(rows.count(), 0);
+            }
+            let prepared_again = db.prepare_cached(sql).unwrap().get_status(StatementStatus::RePrepare);
+            assert_eq!(prepared_again, 0, "{sql}");
+        }
+    }
 }
 
 fn plan(db: &Connection, sql: &str) -> String {

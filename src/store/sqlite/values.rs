@@ -44,6 +44,11 @@ pub fn millis_of(time: Option<Timestamp>) -> Option<i64> {
     time.map(millis)
 }
 
+/// A time as it comes back from the store.
+pub fn cut(time: Timestamp) -> Timestamp {
+    Millis::of(millis(time)).map_or(time, |millis| millis.0)
+}
+
 pub fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     row.get::<_, Millis>(column).map(|millis| millis.0)
 }
@@ -105,12 +110,18 @@ fn unreadable(row: &Row<'_>, column: &str, error: serde_json::Error) -> Error {
 
 struct Millis(Timestamp);
 
+impl Millis {
+    fn of(millis: i64) -> Option<Self> {
+        // Not `from_millisecond`: it refuses the last second, in which `Timestamp::MAX` lies.
+        let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).ok()?;
+        Timestamp::new(millis.div_euclid(1000), nanos).ok().map(Self)
+    }
+}
+
 impl FromSql for Millis {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let millis = value.as_i64()?;
-        // Not `from_millisecond`: it refuses the last second, in which `Timestamp::MAX` lies.
-        let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).map_err(|_| FromSqlError::OutOfRange(millis))?;
-        Timestamp::new(millis.div_euclid(1000), nanos).map(Self).map_err(|_| FromSqlError::OutOfRange(millis))
+        Self::of(millis).ok_or(FromSqlError::OutOfRange(millis))
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{NewWebhook, Receipt, StoreError, Webhook, WebhookState};
-use super::values::{count, millis, scope, time};
+use super::values::{count, cut, millis, scope, time};
 
 /// Keeps a webhook, or counts that it came again; the first body stays.
 pub fn receive(db: &Connection, webhook: &NewWebhook) -> Result<Receipt, StoreError> {
@@ -33,6 +33,12 @@ pub fn receive(db: &Connection, webhook: &NewWebhook) -> Result<Receipt, StoreEr
     db.prepare_cached("INSERT INTO webhook_body (webhook_id, body) VALUES (?1, ?2)")?
         .execute(params![id, webhook.body])?;
     Ok(Receipt::Stored)
+}
+
+/// What [`webhook`] will find under `id`, without asking.
+pub fn as_stored(id: i64, new: NewWebhook) -> Webhook {
+    let NewWebhook { scope, event_id, kind, mode, at, received_at, body } = new;
+    Webhook { id, scope, event_id, kind, mode, at: cut(at), received_at: cut(received_at), body }
 }
 
 pub(super) const UNDECIDED: &str = "SELECT w.*, b.body FROM webhook w JOIN webhook_body b ON b.webhook_id = w.id

@@ -1,0 +1,186 @@
+//! How `map` shows what came of webhooks: as JSON, as a table of few, or line by line where there are many.
+//!
+//! A table has to know all its rows, so it is only for as many as a person would read; beyond that nothing is held.
+//! What comes from webhooks goes through [`plain`].
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::summary::Summary;
+use super::{Mapped, Shown};
+use crate::cello::wire;
+use crate::cli::output::{Column, Table, plain};
+use crate::decision::Reason;
+
+/// Webhooks in one table; more are shown line by line as they come, and summed up at the end.
+pub const IN_TABLE: usize = 100;
+
+/// Characters of the columns where there are lines: enough for most, and what is longer pushes the rest aside.
+const WIDTHS: [usize; 7] = [24, 30, 6, 22, 10, 3, 9];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One object on each line.
+    Json,
+    JsonSummary,
+    Table,
+    Lines,
+    Summary,
+}
+
+impl Form {
+    /// Whoever types or pipes into standard input wants to see each line answered.
+    pub fn chosen(json: bool, summary: bool, standard_input: bool) -> Self {
+        match (json, summary, standard_input) {
+            (true, false, _) => Self::Json,
+            (true, true, _) => Self::JsonSummary,
+            (false, true, _) => Self::Summary,
+            (false, false, true) => Self::Lines,
+            (false, false, false) => Self::Table,
+        }
+    }
+}
+
+pub struct Printer {
+    form: Form,
+    /// Rows of the table, while it is one.
+    held: Vec<Vec<String>>,
+    /// How each decision in the table came about: of a single webhook, or of all where that is wanted.
+    explained: String,
+    explain: bool,
+    webhooks: usize,
+    output: BufWriter<Box<dyn Write>>,
+}
+
+impl Printer {
+    pub fn new(form: Form, explain: bool) -> Self {
+        let output = BufWriter::with_capacity(64 * 1024, Box::new(anstream::stdout()) as Box<dyn Write>);
+        Self { form, held: vec![], explained: String::new(), explain, webhooks: 0, output }
+    }
+
+    pub fn show(&mut self, mapped: Mapped) -> io::Result<()> {
+        self.webhooks += 1;
+        match self.form {
+            Form::Json => {
+                serde_json::to_writer(&mut self.output, &mapped)?;
+                self.output.write_all(b"\n")
+            }
+            Form::JsonSummary | Form::Summary => Ok(()),
+            Form::Table if self.webhooks <= IN_TABLE => {
+                self.held.extend(rows(&mapped));
+                if self.explain || self.webhooks == 1 {
+                    self.explained += &mapped.explained();
+                }
+                Ok(())
+            }
+            Form::Table | Form::Lines => {
+                self.form = Form::Lines;
+                let held = std::mem::take(&mut self.held);
+                held.into_iter().chain(rows(&mapped)).try_for_each(|row| self.line(&row))?;
+                if !self.explain {
+                    return Ok(());
+                }
+                let explained = std::mem::take(&mut self.explained) + &mapped.explained();
+                writeln!(self.output, "{explained}")
+            }
+        }
+    }
+
+    pub fn wants_summary(&self) -> bool {
+        !matches!(self.form, Form::Json | Form::Table)
+    }
+
+    pub fn end(&mut self, summary: &Summary) -> io::Result<()> {
+        match self.form {
+            Form::Json => {}
+            Form::JsonSummary => {
+                serde_json::to_writer(&mut self.output, summary)?;
+                self.output.write_all(b"\n")?;
+            }
+            Form::Table => {
+                let table = table(std::mem::take(&mut self.held));
+                writeln!(self.output, "{table}")?;
+                if self.explain || self.webhooks == 1 {
+                    self.output.write_all(self.explained.as_bytes())?;
+                }
+            }
+            Form::Lines => write!(self.output, "\n{}", summary.table())?,
+            Form::Summary => write!(self.output, "{}", summary.table())?,
+        }
+        self.output.flush()
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    fn line(&mut self, cells: &[String]) -> io::Result<()> {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(WIDTHS) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        line.extend(cells.last().map(String::as_str));
+        writeln!(self.output, "{line}")
+    }
+}
+
+fn table(rows: Vec<Vec<String>>) -> Table {
+    let mut table = Table::new(&[
+        Column::text("file"),
+        Column::text("type"),
+        Column::text("decision"),
+        Column::text("trigger / reason"),
+        Column::number("price"),
+        Column::text("currency"),
+        Column::text("interval"),
+        Column::text("why"),
+    ]);
+    rows.into_iter().for_each(|row| table.row(row));
+    table
+}
+
+fn rows(mapped: &Mapped) -> Vec<Vec<String>> {
+    let file = Path::new(&mapped.file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    let file = plain(&mapped.line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}")));
+    let kind = plain(mapped.kind.as_deref().unwrap_or_default());
+    if let Some(error) = &mapped.error {
+        return vec![vec![
+            file,
+            kind,
+            "error".into(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            plain(error),
+        ]];
+    }
+    let own = mapped.decisions.iter().map(|decision| (file.clone(), kind.clone(), decision));
+    let released = mapped
+        .released
+        .iter()
+        .map(|released| (String::new(), format!("↳ {}", plain(&released.event_id)), &released.decision));
+    own.chain(released).map(|(file, kind, decision)| [vec![file, kind], decision.cells()].concat()).collect()
+}
+
+impl Shown {
+    /// Decision, trigger or reason, price, currency, interval, why.
+    fn cells(&self) -> Vec<String> {
+        let waits = |word: &str, reason: &Reason, message: &str| {
+            let blank = String::new;
+            vec![word.into(), reason.as_str().into(), blank(), blank(), blank(), plain(message)]
+        };
+        match self {
+            Self::Send { rule, referral_event, warnings, .. } => {
+                let view = wire::view(referral_event);
+                let mut why = format!("rule {rule}");
+                for warning in warnings {
+                    why.push_str(&format!("; {}: {}", warning.code, warning.message));
+                }
+                vec!["send".into(), view.trigger, view.price, view.currency, view.interval, plain(&why)]
+            }
+            Self::Ignore { reason, message, .. } => waits("ignore", reason, message),
+            Self::Hold { reason, message, .. } => waits("hold", reason, message),
+        }
+    }
+}
