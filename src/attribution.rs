@@ -119,6 +119,7 @@ pub fn unseen(id: &str) -> KnownCustomer {
 pub fn merge(known: Option<KnownCustomer>, seen: &Customer, organization_mode: bool) -> KnownCustomer {
     let mut known = known.unwrap_or_else(|| unseen(&seen.id));
     let newest = seen.version >= known.version;
+    let nothing_kept = known.ucc.is_none();
 
     if let Some(former) = &seen.replaced {
         let late = completed_late(&known, seen);
@@ -134,7 +135,8 @@ pub fn merge(known: Option<KnownCustomer>, seen: &Customer, organization_mode: b
         known.completed_at = known.complete_version.and_then(time_of);
     }
 
-    if newest && !known.deleted {
+    // Of a newer state without a code nothing was kept, so this one is the best there is.
+    if (newest || nothing_kept) && !known.deleted {
         known.email = seen.email.clone();
         known.name = seen.name.clone();
         known.metadata = seen.metadata.clone();
@@ -316,5 +318,94 @@ mod tests {
     fn organization_mode_needs_the_organization() {
         let known = fold(&[seen(10, Some("AAAAAAAAAAA"), Some("u1"))]);
         assert_eq!(attribute(Some(&known), true), Attribution::OrganizationIdMissing);
+    }
+
+    #[test]
+    fn a_customer_of_whom_only_the_deletion_is_known_counts_as_unseen() {
+        let deleted = KnownCustomer { deleted: true, ..unseen("cus_1") };
+        assert_eq!(attribute(Some(&deleted), false), Attribution::Unseen);
+        assert_eq!(attribute(None, false), Attribution::Unseen);
+    }
+
+    #[test]
+    fn the_directory_remembers_a_customer_by_the_providers_id() {
+        assert_eq!(fold(&[seen(10, None, None)]).id, "cus_1");
+        assert_eq!(unseen("cus_2").id, "cus_2");
+    }
+
+    #[test]
+    fn a_customer_with_a_code_from_the_start_signed_up_when_it_was_created() {
+        let known = fold(&[seen(10_000, Some("AAAAAAAAAAA"), Some("u1"))]);
+        let Attribution::Referred(referral) = attribute(Some(&known), false) else { panic!() };
+        assert_eq!(referral.signed_up_at(), Timestamp::from_second(1).ok());
+    }
+
+    #[test]
+    fn states_of_one_moment_mean_the_same_in_either_order() {
+        let (without, with) = (seen(10_000, None, None), seen(10_000, Some("AAAAAAAAAAA"), Some("u1")));
+        let completed_at = |states: &[Customer]| fold(states).completed_at;
+        assert_eq!(completed_at(&[without.clone(), with.clone()]), completed_at(&[with, without]));
+    }
+
+    #[test]
+    fn an_overwritten_code_is_older_than_any_state_of_the_moment_it_was_overwritten_in() {
+        let after = seen(20, Some("BBBBBBBBBBB"), Some("u1"));
+        let mut update = after.clone();
+        update.replaced = Some(seen(0, Some("AAAAAAAAAAA"), Some("u1")).referral);
+        assert_eq!(code(&fold(&[after, update])), ("AAAAAAAAAAA", "u1"));
+    }
+
+    #[test]
+    fn a_code_that_is_taken_away_again_still_counts() {
+        let known = fold(&[seen(10, Some("AAAAAAAAAAA"), Some("u1")), seen(20, None, None)]);
+        assert_eq!(code(&known), ("AAAAAAAAAAA", "u1"));
+    }
+
+    #[test]
+    fn an_older_state_does_not_take_away_half_of_what_is_known() {
+        let known = fold(&[seen(20, Some("AAAAAAAAAAA"), None), seen(10, None, None)]);
+        assert_eq!(attribute(Some(&known), false), Attribution::UserIdMissing);
+    }
+
+    #[test]
+    fn once_reported_an_older_state_still_tells_since_when_the_code_is_there() {
+        let mut known = fold(&[seen(20_000, Some("AAAAAAAAAAA"), Some("u1"))]);
+        known.reported = true;
+        let known = merge(Some(known), &seen(10_000, None, None), false);
+        assert_eq!(known.completed_at, Timestamp::from_second(20).ok());
+        assert_eq!(code(&known), ("AAAAAAAAAAA", "u1"));
+    }
+
+    #[test]
+    fn of_a_customer_whose_code_is_seen_only_in_an_older_state_that_states_address_is_known() {
+        let known = fold(&[seen(20, None, None), seen(10, Some("AAAAAAAAAAA"), Some("u1"))]);
+        assert_eq!(known.email.as_deref(), Some("v10@example.com"));
+    }
+
+    #[test]
+    fn the_organization_is_credited_in_organization_mode_and_else_the_user() {
+        let mut state = seen(10, Some("AAAAAAAAAAA"), Some("u1"));
+        state.referral.organization_id = Some("org_1".into());
+        let known = fold(&[state]);
+        for (organization_mode, subject) in [(true, "org_1"), (false, "u1")] {
+            let Attribution::Referred(referral) = attribute(Some(&known), organization_mode) else { panic!() };
+            assert_eq!(referral.subject(), subject);
+        }
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_apart_by_kind_account_and_id() {
+        let own = Scope { provider: "stripe".into(), account: String::new() };
+        let connected = Scope { account: "acct_1".into(), ..own.clone() };
+        let topics = |scope: &Scope, id| {
+            [
+                customer_topic(scope, id),
+                subscription_topic(scope, id),
+                report_topic(scope, id),
+                payment_topic(scope, id),
+            ]
+        };
+        let all = [topics(&own, "a"), topics(&own, "b"), topics(&connected, "a")].concat();
+        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 12, "{all:?}");
     }
 }

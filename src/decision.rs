@@ -191,4 +191,10 @@ mod tests {
             assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
         }
     }
+
+    #[test]
+    fn only_what_lacks_referral_data_is_decided_again_when_it_appears() {
+        let open: Vec<_> = Reason::ALL.iter().filter(|reason| reason.is_open_to_late_code()).collect();
+        assert_eq!(open, [&Reason::NotReferred, &Reason::UserIdMissing, &Reason::OrganizationIdMissing]);
+    }
 }

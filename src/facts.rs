@@ -204,3 +204,81 @@ pub enum Learned {
         invoice: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscription() -> Subscription {
+        Subscription {
+            id: "sub_1".into(),
+            customer: None,
+            phase: Phase::Running,
+            amount: Some(4900),
+            currency: None,
+            plan: Plan::default(),
+            seats: Some(3),
+            version: 1,
+        }
+    }
+
+    fn refund() -> Refund {
+        Refund {
+            id: "re_1".into(),
+            amount: Some(1000),
+            running_total: None,
+            currency: None,
+            invoice: Some("in_1".into()),
+            payments: vec!["pi_1".into(), "ch_1".into()],
+            subscription: Some("sub_1".into()),
+        }
+    }
+
+    #[test]
+    fn business_keys_of_connected_accounts_name_the_account() {
+        let own = Scope { provider: "stripe".into(), account: String::new() };
+        assert_eq!(own.prefix(), "stripe");
+        assert_eq!(Scope { account: "acct_1".into(), ..own }.prefix(), "stripe:acct_1");
+    }
+
+    #[test]
+    fn a_fact_is_found_by_every_id_it_names() {
+        assert!(Detail::CustomerSeen { announces: true }.mentions().is_empty());
+        assert_eq!(Detail::SubscriptionEnded(subscription()).mentions(), ["sub_1"]);
+        assert_eq!(Detail::PaymentRefunded(refund()).mentions(), ["re_1", "in_1", "sub_1", "pi_1", "ch_1"]);
+    }
+
+    #[test]
+    fn only_a_customer_who_was_seen_is_a_signup() {
+        let fact = |detail| Fact { at: Timestamp::UNIX_EPOCH, customer: None, detail, warnings: vec![] };
+        assert!(fact(Detail::CustomerSeen { announces: false }).is_signup());
+        assert!(!fact(Detail::CustomerDeleted).is_signup());
+        assert!(!fact(Detail::SubscriptionStarted(subscription())).is_signup());
+    }
+
+    #[test]
+    fn the_commercial_state_differs_with_price_seats_product_and_trial_and_with_nothing_else() {
+        let state = subscription().commercial_state();
+        let plan = |price_id: &str| Plan { price_id: Some(price_id.into()), ..Plan::default() };
+        for other in [
+            Subscription { phase: Phase::Trial, ..subscription() },
+            Subscription { phase: Phase::Ended, ..subscription() },
+            Subscription { amount: Some(9900), ..subscription() },
+            Subscription { seats: Some(4), ..subscription() },
+            Subscription { plan: plan("price_2"), ..subscription() },
+            Subscription { plan: Plan { product_id: Some("price_2".into()), ..Plan::default() }, ..subscription() },
+        ] {
+            assert_ne!(other.commercial_state(), state, "{other:?}");
+        }
+        let stalled = Subscription { phase: Phase::Stalled, version: 2, ..subscription() };
+        assert_eq!(stalled.commercial_state(), state);
+    }
+
+    #[test]
+    fn the_product_is_named_where_it_is_known_and_else_the_price() {
+        let price = Plan { price_id: Some("price_1".into()), ..Plan::default() };
+        assert_eq!(price.product_key(), Some("price_1"));
+        assert_eq!(Plan { product_id: Some("prod_1".into()), ..price }.product_key(), Some("prod_1"));
+        assert_eq!(Plan::default().product_key(), None);
+    }
+}

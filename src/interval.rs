@@ -178,4 +178,10 @@ mod tests {
             assert_eq!(Interval::of_days(days), None, "{days} days");
         }
     }
+
+    #[test]
+    fn a_period_is_written_out_for_people() {
+        assert_eq!(Period::parse("month", 1).unwrap().to_string(), "1 month");
+        assert_eq!(Period::parse("week", 4).unwrap().to_string(), "4 weeks");
+    }
 }

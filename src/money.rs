@@ -36,7 +36,7 @@ pub fn share(amount: i64, part: i64, whole: i64) -> Option<i64> {
     let product = i128::from(amount) * i128::from(part);
     let whole = i128::from(whole);
     let (quotient, remainder) = (product / whole, product % whole);
-    let away = if (product < 0) == (whole < 0) { 1 } else { -1 };
+    let away = if product.is_negative() == whole.is_negative() { 1 } else { -1 };
     let rounded = if remainder.abs() * 2 >= whole.abs() { quotient + away } else { quotient };
     i64::try_from(rounded).ok()
 }
@@ -59,7 +59,10 @@ mod tests {
         assert_eq!(share(11900, 10000, 11900), Some(10000));
         assert_eq!(share(5, 1, 2), Some(3));
         assert_eq!(share(-5, 1, 2), Some(-3));
+        assert_eq!(share(5, 1, -2), Some(-3));
+        assert_eq!(share(-5, 1, -2), Some(3));
         assert_eq!(share(1, 1, 3), Some(0));
+        assert_eq!(share(0, 1, 3), Some(0));
         assert_eq!(share(i64::MAX, i64::MAX, i64::MAX), Some(i64::MAX));
         assert_eq!(share(i64::MAX, 2, 1), None);
         assert_eq!(share(1, 1, 0), None);

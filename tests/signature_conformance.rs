@@ -193,6 +193,8 @@ fn the_work_a_stranger_can_cause_is_bounded() {
     check(vec![
         case("16 signatures", format!("{}t={T},v1={g}", wrong(15)), Ok(())),
         case("17 signatures", format!("{}t={T},v1={g}", wrong(16)), Err(SignatureMalformed)),
+        case("a header of 4096 bytes", format!("{:y<4096}", format!("t={T},v1={g},x=")), Ok(())),
+        case("a header of 4097 bytes", format!("{:y<4097}", format!("t={T},v1={g},x=")), Err(SignatureMalformed)),
         case("a long header", format!("t={T},v1={g},x={}", "y".repeat(4096)), Err(SignatureMalformed)),
         case("a time near the end of i64", format!("t={},v1={g}", i64::MAX), Err(SignatureWrong)),
     ]);

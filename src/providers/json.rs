@@ -230,6 +230,8 @@ mod tests {
         {
             assert!(only(broken.as_bytes(), &["id"]).is_err(), "{broken}");
         }
+        let message = only(b"[]", &["id"]).unwrap_err().to_string();
+        assert!(message.contains("expected the JSON object of an event"), "{message}");
     }
 
     #[test]

@@ -71,8 +71,8 @@ pub trait Provider: Send + Sync {
     /// Whether there is an API to ask, and a key for it.
     fn can_look_up(&self) -> bool;
 
-    /// Asks the provider's API. What it does not have teaches nothing.
-    async fn look_up(&self, question: &Question) -> Result<Vec<Learned>, LookUpError>;
+    /// Asks the provider's API; what it answers is true `now`. What it does not have teaches nothing.
+    async fn look_up(&self, question: &Question, now: Timestamp) -> Result<Vec<Learned>, LookUpError>;
 
     /// The credential header's value that the provider would send with this body, for replay and tests.
     fn sign(&self, body: &[u8], now: Timestamp) -> String;
@@ -190,4 +190,88 @@ pub enum LookUpError {
     Refused { provider: &'static str, status: u16, what: &'static str },
     #[error("{provider}'s API has no answer now: {problem}")]
     Unavailable { provider: &'static str, problem: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const BODY: &[u8] = br#"{"id":"evt_1"}"#;
+
+    /// Both providers with a secret each.
+    fn config() -> Config {
+        let mut config = Config::default();
+        config.stripe.webhook_secrets = vec!["whsec_right".to_owned().into()];
+        config.chargebee.credentials = vec!["relay:s3cret".to_owned().into()];
+        config
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_767_225_600).unwrap()
+    }
+
+    #[test]
+    fn only_providers_with_a_secret_take_webhooks() {
+        let names = |config: &Config| enabled(config).iter().map(|provider| provider.name()).collect::<Vec<_>>();
+        assert_eq!(names(&config()), ["stripe", "chargebee"]);
+        assert_eq!(names(&Config::default()), [""; 0]);
+        assert_eq!(all(&Config::default()).len(), 2, "what was stored can be read all the same");
+    }
+
+    #[test]
+    fn every_provider_takes_what_it_signs_and_refuses_anything_else_before_and_after_the_body_is_there() {
+        for provider in all(&config()) {
+            let signed = provider.sign(BODY, now());
+            assert_eq!(provider.admit(Some(&signed)), Ok(()));
+            assert_eq!(provider.authenticate(Some(&signed), BODY, now()), Ok(()));
+            for wrong in [None, Some(""), Some("Basic eDp5"), Some("t=1")] {
+                assert!(provider.admit(wrong).is_err(), "{} {wrong:?}", provider.name());
+                assert!(provider.authenticate(wrong, BODY, now()).is_err(), "{} {wrong:?}", provider.name());
+            }
+            let empty = provider.sign(b"", now());
+            assert_eq!(provider.authenticate(Some(&empty), b"", now()), Err(Refusal::EmptyBody));
+        }
+    }
+
+    #[test]
+    fn a_body_is_recognised_by_its_own_provider_and_no_other() {
+        let recognised = |body: serde_json::Value| {
+            let providers = all(&config());
+            let names: Vec<_> = providers.iter().filter(|it| it.recognises(&body)).map(|it| it.name()).collect();
+            names.join(" ")
+        };
+        assert_eq!(
+            recognised(json!({ "object": "event", "type": "invoice.paid", "data": { "object": {} } })),
+            "stripe"
+        );
+        assert_eq!(recognised(json!({ "type": "invoice.paid", "data": { "object": {} } })), "stripe");
+        assert_eq!(recognised(json!({ "object": "v2.core.event", "type": "v2.core.account.updated" })), "stripe");
+        assert_eq!(recognised(json!({ "event_type": "payment_succeeded", "content": {} })), "chargebee");
+        for neither in [
+            json!({}),
+            json!({ "object": "event" }),
+            json!({ "object": "customer", "type": "card" }),
+            json!({ "data": { "object": {} } }),
+            json!({ "event_type": "payment_succeeded" }),
+            json!({ "content": {} }),
+        ] {
+            assert_eq!(recognised(neither.clone()), "", "{neither}");
+        }
+    }
+
+    #[test]
+    fn wrong_credentials_are_answered_401_and_wrong_signatures_400() {
+        for (refusal, status) in [
+            (Refusal::CredentialsMissing, 401),
+            (Refusal::CredentialsWrong, 401),
+            (Refusal::SignatureMissing, 400),
+            (Refusal::SignatureWrong, 400),
+            (Refusal::TooOld, 400),
+            (Refusal::EmptyBody, 400),
+        ] {
+            assert_eq!(refusal.status(), status, "{}", refusal.code());
+        }
+    }
 }

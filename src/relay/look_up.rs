@@ -71,7 +71,7 @@ impl LookedUp {
                 continue;
             }
             calls += 1;
-            match provider.look_up(question).await {
+            match provider.look_up(question, now).await {
                 Ok(learned) => {
                     answers.put(provider.name(), question, &learned, now);
                     looked_up.learned.extend(learned);

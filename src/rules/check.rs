@@ -260,7 +260,7 @@ impl<'a> Check<'a> {
         match evaluate(expr, &self.sample.context) {
             Ok(value) => Seen { type_: Some(Type::of(&value)), ..seen },
             // The sample's values are made up, only their types are to be trusted.
-            Err(Failure { depends_on_values: true, .. }) if !seen.constant => Seen { type_: None, ..seen },
+            Err(Failure { depends_on_values: true, .. }) if !seen.constant => seen,
             Err(Failure { message, .. }) => {
                 let help = message.contains("double").then(|| {
                     "amounts are whole numbers: write `* 80 / 100` for 80 %, or convert with `int(…)`".to_owned()

@@ -298,6 +298,8 @@ mod tests {
             ("int(raw.text)", "price: `int(raw.text)`: `int` cannot convert this value"),
             ("raw.big + 1", "price: `raw.big + 1`: `+` cannot be used on uint and int"),
             ("raw.big", "price: `raw.big` is no whole number but uint"),
+            ("raw.text.map(x, x)", "price: `raw.text.map(x, x)`: expected iterable, got string"),
+            ("raw.text ? 1 : 2", "price: `raw.text ? 1 : 2`: expected bool, got string"),
             ("raw.list[0] - 2", "price: `raw.list[0] - 2` is negative"),
             ("raw.list[0] * 0.8", "price: `raw.list[0] * 0.8`: `*` cannot be used on int and double"),
         ] {
@@ -438,6 +440,7 @@ mod tests {
                 "invoice.seats == null ? 1 : invoice.seats",
                 "invoice.?seats.orValue(1)",
                 "invoice[?'seats'].orValue(1)",
+                "invoice['seats'] == null ? 1 : invoice['seats']",
                 "[1].map(x, has(invoice.seats) ? invoice.seats : x)[0]",
             ] {
                 let rules = priced(price);
@@ -457,6 +460,7 @@ mod tests {
             ("raw.lines.data[0].amount", Some(7)),
             ("raw.lines.data.filter(l, !has(l.fee)).map(l, l.amount)[0]", Some(5)),
             ("has(raw.nothing) ? 1 : 2", Some(2)),
+            ("has(raw.currency) ? 1 : 2", Some(2)),
             ("raw.?nothing.?deep.orValue(3)", Some(3)),
             ("raw.?nothing.orValue(0)", Some(0)),
             ("raw.?lines.data[0].amount", Some(7)),
@@ -536,5 +540,34 @@ mod tests {
     fn rules_can_be_shared_between_threads() {
         fn shared<T: Send + Sync>() {}
         shared::<Rules>();
+    }
+
+    #[test]
+    fn every_value_that_is_not_known_is_named_once() {
+        let mut invoice = samples::invoice();
+        (invoice.seats, invoice.subscription) = (None, None);
+        let detail = Detail::InvoicePaid(Box::new(invoice));
+        let message = failure(priced("invoice.seats * invoice.seats").decide(&input(&detail)).ruling);
+        assert!(message.ends_with("(`invoice.seats` is not known for this fact)"), "{message}");
+        let message = failure(priced("invoice.seats + size(invoice.subscription)").decide(&input(&detail)).ruling);
+        assert!(
+            message.ends_with("(`invoice.seats`, `invoice.subscription` are not known for this fact)"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn only_loops_over_the_raw_object_are_limited_by_its_length() {
+        let detail = samples::detail("invoice-paid");
+        let raw = |length| serde_json::json!({ "data": vec![1; length] });
+        let decided = |rest: &str, raw: &serde_json::Value| {
+            let rules = rules("invoice-paid", rest);
+            matches!(rules.decide(&Input { raw: Some(raw), ..input(&detail) }).ruling, Ruling::Matched(_))
+        };
+        let own_loops = "when = 'raw.data.size() > 0'\nprice = '[1].map(x, [2].map(y, y)[0])[0]'";
+        assert!(decided(own_loops, &raw(5000)));
+        let loop_ = "when = 'raw.data.exists(x, x > 0)'\nprice = '1'";
+        assert!(decided(loop_, &raw(100_000)));
+        assert!(!decided(loop_, &raw(100_001)));
     }
 }

@@ -58,7 +58,7 @@ pub(super) struct Expression {
 /// Something wrong with an expression, at a place within its text.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// Bytes.
+    /// Bytes; an empty range is one character all the same.
     pub at: Range<usize>,
     pub message: String,
     pub help: Option<String>,
@@ -108,11 +108,10 @@ impl Expression {
 
     /// The value for one fact, or why there is none.
     pub fn value(&self, variables: &Variables) -> Result<Value, String> {
-        let long = |field: &Field| matches!(field.kind, Kind::Json | Kind::List | Kind::Texts);
-        if self.loops > 0
-            && self.fields.iter().any(|field| long(field))
-            && variables.longest.saturating_pow(self.loops) > MAX_ROUNDS
-        {
+        let long = |field: &&Field| matches!(field.kind, Kind::Json | Kind::List | Kind::Texts);
+        // Without a loop that is one round.
+        let rounds = variables.longest.saturating_pow(self.loops);
+        if rounds > MAX_ROUNDS && self.fields.iter().copied().any(|field| long(&field)) {
             return Err(format!("`{}`: the provider's object is too long to loop over", self.text));
         }
         evaluate(&self.ast, &variables.context).map(unwrapped).map_err(|failure| {
@@ -256,18 +255,14 @@ fn describe(error: &ExecutionError) -> String {
         E::UnsupportedBinaryOperator(operator, left, right) => {
             format!("`{}` cannot be used on {} and {}", symbol(operator), Type::of(left), Type::of(right))
         }
-        E::ValuesNotComparable(left, right) => {
-            format!("{} cannot be compared to {}", Type::of(left), Type::of(right))
-        }
         E::UnexpectedType { got, want } => format!("expected {want}, got {got}"),
-        E::UndeclaredReference(name) => format!("there is no `{name}`"),
-        E::InvalidArgumentCount { expected, actual } => format!("expected {expected} arguments, got {actual}"),
         E::Overflow(..) => "the result does not fit a whole number of 64 bits".to_owned(),
         E::DivisionByZero(_) | E::RemainderByZero(_) => "division by zero".to_owned(),
         E::IndexOutOfBounds(_) => "the list is shorter than that".to_owned(),
         E::FunctionError { function, .. } if function == "matches" => "this is no regular expression".to_owned(),
         E::FunctionError { function, .. } => format!("`{function}` cannot convert this value"),
         E::DuplicateKey(_) => "a map names one key twice".to_owned(),
+        // Names that nobody declared are refused when the file is loaded; the rest comes from functions that are off.
         _ => "it cannot be evaluated".to_owned(),
     }
 }

@@ -335,4 +335,29 @@ mod tests {
             assert_eq!(from_json(&serde_json::from_str(json).unwrap(), 0, &mut 0), expected);
         }
     }
+
+    #[test]
+    fn a_one_time_sale_is_not_recurring() {
+        for (billing, expected) in
+            [(Billing::OneTime, false), (Billing::Recurring, true), (Billing::Stretch(None), true)]
+        {
+            let detail = Detail::InvoicePaid(Box::new(crate::facts::Invoice { billing, ..samples::invoice() }));
+            let values = samples::input(&detail).values(|_| true);
+            let recurring = values.into_iter().find(|(path, _)| *path == "invoice.recurring").map(|(_, value)| value);
+            assert_eq!(recurring, Some(Value::Bool(expected)));
+        }
+    }
+
+    #[test]
+    fn lists_and_objects_are_converted_down_to_a_level_that_no_provider_reaches() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = |levels: usize| {
+                let json = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+                let value = from_json(&serde_json::from_str(&json).unwrap(), 0, &mut 0);
+                format!("{value:?}")
+            };
+            assert!(nested(MAX_LEVELS).contains("Int(1)"));
+            assert!(!nested(MAX_LEVELS + 1).contains("Int(1)"));
+        }
+    }
 }

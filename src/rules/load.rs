@@ -91,54 +91,51 @@ impl Loader<'_> {
             return vec![];
         }
         let mut rules = vec![];
-        let mut tables = 0;
+        let mut empty = true;
         for (key, value) in root.get_ref() {
             if key.get_ref() != "rule" {
                 let help = "a rules file has only `[[rule]]` tables".to_owned();
                 self.fault(key.span(), format!("there is no setting `{}` here", key.get_ref()), Some(help));
-                tables += 1;
+                empty = false;
                 continue;
             }
             let Some(items) = value.get_ref().as_array() else {
                 self.fault(key.span(), "`rule` has to be written `[[rule]]`, with two brackets", None);
-                tables += 1;
+                empty = false;
                 continue;
             };
             for item in items.iter() {
-                tables += 1;
+                empty = false;
                 match item.get_ref() {
                     DeValue::Table(table) => rules.extend(self.rule(table, item.span())),
                     _ => self.fault(item.span(), "a rule has to be a table, `[[rule]]`", None),
                 }
             }
         }
-        if tables == 0 {
+        if empty {
             self.fault(0..0, "there is no rule here, so nothing would ever be sent", Some("add a `[[rule]]`".into()));
         }
         rules
     }
 
-    /// `None` where something is wrong, which is then reported.
+    /// `None` where there is not enough to make one. Whatever is wrong is noted, and refuses the whole file.
     fn rule(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<Rule> {
         let mut texts = HashMap::new();
-        let mut sound = true;
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             if !KEYS.contains(&name) {
                 self.fault(key.span(), format!("a rule has no `{name}`"), Some(instead(name, &KEYS)));
-                sound = false;
             } else if let DeValue::String(text) = value.get_ref() {
                 texts.insert(name, Text { value: text, span: value.span() });
             } else {
                 self.not_a_text(name, value);
-                sound = false;
             }
         }
-        let here = span.start..self.file[span.start..].find('\n').map_or(self.file.len(), |end| span.start + end);
+        // As far as the line goes.
+        let here = span.start..self.file.len();
         for key in ["name", "on", "trigger"] {
             if !table.keys().any(|known| known.get_ref() == key) {
                 self.fault(here.clone(), format!("this rule has no `{key}`"), Some(format!("add `{key} = \"…\"`")));
-                sound = false;
             }
         }
         let name = texts.get("name").and_then(|name| self.name(name));
@@ -147,7 +144,6 @@ impl Loader<'_> {
         let trigger = texts.get("trigger").and_then(|trigger| self.word(trigger, "trigger", &triggers));
         let trigger = trigger.and_then(Trigger::parse);
 
-        let faults = self.findings.len();
         let mut expression = |key, purpose| texts.get(key).and_then(|text| self.expression(text, purpose, on));
         let when = expression("when", Purpose::Condition);
         let price = expression("price", Purpose::Whole);
@@ -155,11 +151,9 @@ impl Loader<'_> {
         let interval = expression("interval", Purpose::Interval);
         let product_key = expression("product_key", Purpose::Text);
         let seats = expression("seats", Purpose::Whole);
-        sound &= self.findings.len() == faults;
 
         if let (Some(currency), None) = (texts.get("currency"), texts.get("price")) {
             self.fault(currency.span.clone(), "a currency says nothing without a price", Some("add `price`".into()));
-            sound = false;
         }
         let has_price = table.keys().any(|key| key.get_ref() == "price");
         if let Some(word) = trigger.filter(|trigger| trigger.needs_price())
@@ -167,11 +161,8 @@ impl Loader<'_> {
         {
             let at = texts.get("trigger").map_or(here, |text| text.span.clone());
             self.fault(at, format!("Cello needs a price with {word}"), Some("add `price = \"…\"`".into()));
-            sound = false;
         }
-        let rule =
-            Rule { name: name?, on: on?, when, trigger: trigger?, price, currency, interval, product_key, seats };
-        sound.then_some(rule)
+        Some(Rule { name: name?, on: on?, when, trigger: trigger?, price, currency, interval, product_key, seats })
     }
 
     fn name(&mut self, name: &Text<'_>) -> Option<String> {
@@ -211,7 +202,8 @@ impl Loader<'_> {
                 for problem in problems {
                     let at = match &places {
                         Some(places) => {
-                            let place = |at: usize| text.span.start + places[at.min(places.len() - 1)];
+                            let of = |at: usize| places.get(at).or(places.last()).copied().unwrap_or_default();
+                            let place = |at| text.span.start + of(at);
                             place(problem.at.start)..place(problem.at.end)
                         }
                         None => text.span.clone(),
@@ -252,9 +244,8 @@ fn places(written: &str, value: &str) -> Option<Vec<usize>> {
     for char in value.chars() {
         let rest = written.get(at..body)?;
         let width = match rest.strip_prefix('\\').filter(|_| quote.starts_with('"')) {
-            None if rest.starts_with(char) => char.len_utf8(),
-            // Line endings may be told differently from how they are written.
-            None => return None,
+            // Line endings may be told differently from how they are written; the lengths then differ in the end.
+            None => char.len_utf8(),
             Some(escape) => match escape.chars().next()? {
                 'x' => 4,
                 'u' => 6,

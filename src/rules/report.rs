@@ -30,12 +30,12 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// `at` counts bytes of `file`.
+    /// `at` counts bytes of `file`; what lies beyond the end of its first line is left out.
     pub(super) fn new(file: &str, at: Range<usize>, message: impl Into<String>, help: Option<String>) -> Self {
-        let start = boundary(file, at.start);
+        let start = file.floor_char_boundary(at.start);
         let line_start = file[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = file[start..].find('\n').map_or(file.len(), |newline| start + newline);
-        let end = boundary(file, at.end).clamp(start, line_end);
+        let end = file.floor_char_boundary(at.end).clamp(start, line_end);
         Self {
             line: file[..start].matches('\n').count() + 1,
             column: file[line_start..start].chars().count() + 1,
@@ -45,14 +45,6 @@ impl Finding {
             width: file[start..end].chars().count().max(1),
         }
     }
-}
-
-fn boundary(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 impl fmt::Display for RulesError {
@@ -91,5 +83,22 @@ pub(super) fn instead(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None => format!("use one of: {}", candidates.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_within_a_letter_or_beyond_the_end_is_still_a_place() {
+        let place = |at| {
+            let Finding { line, column, width, .. } = Finding::new("a\näb", at, "", None);
+            (line, column, width)
+        };
+        assert_eq!(place(3..3), (2, 1, 1));
+        assert_eq!(place(2..5), (2, 1, 2));
+        assert_eq!(place(99..100), (2, 3, 1));
+        assert_eq!(place(0..99), (1, 1, 1), "only the first line");
     }
 }

@@ -376,6 +376,7 @@ mod tests {
         let page = fields_markdown();
         assert_eq!(page.lines().count(), FIELDS.len() + LINE.len() + 2);
         assert!(page.contains("| `invoice.lines[].recurring` | bool | invoice-paid | False for what is paid once. |"));
+        assert!(page.contains("| `invoice.recurring` | bool |"), "{page}");
         assert!(page.contains("| `invoice.seats` | int or null | invoice-paid | Quantity. |"));
     }
 }

@@ -227,6 +227,9 @@ rules.toml:6:9: this has to be a condition, true or false, and it is int
         ("price = 'invoice.id'", "this has to be a whole number (int) or null, and it is string"),
         ("price = 'invoice.recurring ? 1 : 2.5'", "this has to be a whole number (int) or null, and it is double"),
         ("price = 'raw.a == 1'", "this has to be a whole number (int) or null, and it is bool"),
+        ("price = '{1: 1}'", "this has to be a whole number (int) or null, and it is map"),
+        ("price = '[invoice.seats].map(x, x + 1)'", "this has to be a whole number (int) or null, and it is list"),
+        ("price = 'string(100 / (invoice.amount_paid - 5831))'", "or null, and it is string"),
         ("price = '1'\nseats = 'invoice.id'", "this has to be a whole number (int) or null, and it is string"),
         ("price = '1'\ncurrency = '978'", "this has to be a currency (string) or null, and it is int"),
         ("price = '1'\ncurrency = '\"EURO\"'", "\"EURO\" is no currency"),
@@ -293,6 +296,9 @@ fn the_place_is_right_within_every_kind_of_toml_string() {
         ("'''\n  true &&\n  foo > 0'''", 8, 3),
         ("\"\"\"\n  true &&\n  foo > 0\"\"\"", 8, 3),
         ("\"\"\"\r\n  foo > 0\"\"\"", 7, 3),
+        (r#""'\x61' == foo""#, 6, 19),
+        (r#""'\u0061' == foo""#, 6, 21),
+        (r#""'\U00000061' == foo""#, 6, 25),
         // Cannot be told: the string itself.
         ("\"\"\"true && \\\n  foo > 0\"\"\"", 6, 8),
     ] {
@@ -399,11 +405,22 @@ fn a_file_that_sends_nothing_is_refused() {
     }
     let text = Rules::load("[rule]\nname = 'p'", "rules.toml").err().unwrap().to_string();
     assert!(text.contains("with two brackets"), "{text}");
+    for file in ["[rule]\nname = 'p'", "colour = 'blue'", "rule = [1]"] {
+        let error = Rules::load(file, "rules.toml").err().unwrap();
+        assert_eq!(error.findings.len(), 1, "what is wrong is said once: {error}");
+    }
 }
 
 #[test]
 fn what_depends_on_values_is_left_to_run_time() {
-    for price in ["100 / (invoice.amount_paid - 5831)", "int(customer.user_id)", "[1, 2][invoice.seats]", "raw.a.b"] {
+    for price in [
+        "100 / (invoice.amount_paid - 5831)",
+        "int(customer.user_id)",
+        "[1, 2][invoice.seats]",
+        "raw.a.b",
+        "[1].map(x, 100 / (invoice.amount_paid - 5831))[0]",
+        "[100 / (invoice.amount_paid - 5831)].map(x, 1)[0]",
+    ] {
         let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'";
         let loaded = Rules::load(&format!("[[rule]]\n{rule}\nprice = '{price}'"), "rules.toml");
         assert!(loaded.is_ok(), "{price}");
@@ -412,6 +429,7 @@ fn what_depends_on_values_is_left_to_run_time() {
         ("1 / 0 > 0", "division by zero"),
         ("int('a') > 0", "`int` cannot convert this value"),
         ("invoice.id.matches('(')", "this is no regular expression"),
+        ("{1: 1, 1: 2}.size() > 0", "a map names one key twice"),
     ] {
         let text = refused_when(when);
         assert!(text.contains(message), "{text}");
@@ -583,5 +601,99 @@ fn what_is_right_with_lists_and_maps_loads() {
         if let Err(error) = Rules::load(&rule, "rules.toml") {
             panic!("{error}");
         }
+    }
+}
+
+/// Whether a purchase rule with this condition loads; the error text if not.
+fn loads_when(when: &str) -> Result<(), String> {
+    let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = '1'\n";
+    let loaded = Rules::load(&format!("[[rule]]\n{rule}when = \"{when}\""), "rules.toml");
+    loaded.map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_is_sound_loads() {
+    for when in [
+        "provider == 'stripe'",
+        "type(raw.amount) == int",
+        "optional.of(invoice.seats).orValue(1) > 0",
+        "[1].exists(x, [2].exists(y, y > x))",
+        "invoice.amount_paid != 4900.0",
+        "null != invoice.seats",
+        "{'a': invoice.id}['a'] == ''",
+    ] {
+        assert_eq!(loads_when(when), Ok(()));
+    }
+}
+
+#[test]
+fn a_fault_is_told_once_wherever_it_stands_and_with_what_to_write_instead() {
+    for (when, message) in [
+        ("{'a': invoice.idd}['a'] == ''", "there is no `invoice.idd`\n"),
+        ("[1].exists(x, invoice.idd == '')", "there is no `invoice.idd`\n"),
+        ("invoice.idd.exists(x, x > 1)", "there is no `invoice.idd`\n"),
+        ("invoyce == 1", "did you mean `invoice`?"),
+        ("int.a == 1", "there is no `int`\n"),
+        ("invoice == null", "`invoice` is a group of values\n"),
+        ("invoice == null", "name one of: invoice.id, invoice."),
+        ("provider.name == ''", "`provider` is a plain value, nothing lies below it"),
+        ("invoice.id.name == ''", "`invoice.id` is a plain value, nothing lies below it"),
+        ("Foo{a: 1} == null", "`Name{…}` makes nothing here"),
+        ("!invoice.amount_paid", "`!` needs a condition, and this is int"),
+        ("invoice.seats ? true : false", "`? :` needs a condition, and this is int"),
+    ] {
+        let text = loads_when(when).unwrap_err();
+        assert!(text.contains(message), "{text}");
+        assert_eq!(text.matches("rules.toml:").count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn the_type_of_what_depends_on_the_raw_object_is_known_as_far_as_functions_tell() {
+    for (price, type_) in [
+        ("raw.a <= 1", "bool"),
+        ("raw.a >= 1", "bool"),
+        ("raw.a.contains('x')", "bool"),
+        ("raw.?a.hasValue()", "bool"),
+        ("has(raw.a)", "bool"),
+        ("double(raw.a)", "double"),
+        ("string(raw.a)", "string"),
+    ] {
+        let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'";
+        let text = refused(&format!("{rule}\nprice = \"{price}\""));
+        assert!(text.contains(&format!("or null, and it is {type_}")), "{text}");
+    }
+    for (when, type_) in [("size(raw.a)", "int"), ("raw[raw.key].?a", "optional")] {
+        let text = refused_when(when);
+        assert!(text.contains(&format!("true or false, and it is {type_}")), "{text}");
+    }
+}
+
+#[test]
+fn the_limits_of_an_expression_are_where_its_messages_say() {
+    let long = |length: usize| format!("true{}", " ".repeat(length - 4));
+    assert_eq!(loads_when(&long(1000)), Ok(()));
+    let brackets = |count: usize| vec!["(true)"; count].join("&&");
+    assert_eq!(loads_when(&brackets(60)), Ok(()));
+    let nested = |levels: usize| format!("{} > 0", vec!["1"; levels - 1].join("+"));
+    assert_eq!(loads_when(&nested(24)), Ok(()));
+    for (when, message) in [
+        (long(1001), "the expression has 1001 characters, 1000 is the limit"),
+        (long(1002), "the expression has 1002 characters, 1000 is the limit"),
+        (brackets(61), "the expression has too many brackets"),
+        (brackets(62), "the expression has too many brackets"),
+        (nested(25), "the expression is nested too deeply"),
+    ] {
+        let text = loads_when(&when).unwrap_err();
+        assert!(text.contains(message), "{text}");
+    }
+}
+
+#[test]
+fn the_raw_object_is_asked_for_only_by_rules_that_look_at_it() {
+    assert!(!Rules::shipped().unwrap().use_raw());
+    for field in ["when = 'raw.paid'", "product_key = 'raw.plan'", "seats = 'raw.seats'"] {
+        let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = '1'";
+        assert!(Rules::load(&format!("[[rule]]\n{rule}\n{field}"), "rules.toml").unwrap().use_raw(), "{field}");
     }
 }

@@ -113,7 +113,7 @@ impl Teller<'_> {
         };
         let mut object = json!({
             "id": subscription.id, "customer_id": self.moment.person.id(), "status": status, "currency_code": "EUR",
-            "billing_period": price.count, "billing_period_unit": price.unit,
+            "billing_period": price.count, "billing_period_unit": price.unit, "created_at": START,
             "resource_version": (START + subscription.version) * 1000,
         });
         if subscription.began {

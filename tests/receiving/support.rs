@@ -341,7 +341,7 @@ impl Provider for Toy {
     fn can_look_up(&self) -> bool {
         false
     }
-    async fn look_up(&self, _: &Question) -> Result<Vec<Learned>, LookUpError> {
+    async fn look_up(&self, _: &Question, _: Timestamp) -> Result<Vec<Learned>, LookUpError> {
         unreachable!()
     }
     fn recognises(&self, _: &serde_json::Value) -> bool {

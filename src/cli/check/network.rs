@@ -99,7 +99,7 @@ async fn look_up(config: &Config) -> Option<Finding> {
         Question::Customer { account: account(), id: id("cus_cello_relay_check") },
         Question::Subscription { account: account(), id: id("sub_cello_relay_check") },
     ] {
-        if let Err(problem) = stripe.look_up(&question).await {
+        if let Err(problem) = stripe.look_up(&question, Timestamp::now()).await {
             let fix = match &problem {
                 LookUpError::Refused { .. } => {
                     "give `stripe.api_key` a restricted key of this account that may read customers, subscriptions, \

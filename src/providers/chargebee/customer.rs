@@ -202,6 +202,9 @@ mod tests {
         }
         let same = json!({ "meta_data": { "cello_ucc": "code" }, "cf_cello_ucc": " code" });
         assert_eq!(seen("customer_created", same).1.warnings(), [""; 0]);
+        for one_place in [json!({ "meta_data": { "cello_ucc": "code" } }), json!({ "cf_cello_ucc": "code" })] {
+            assert_eq!(seen("customer_created", one_place).1.warnings(), [""; 0]);
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Provider for Chargebee {
         false
     }
 
-    async fn look_up(&self, _: &Question) -> Result<Vec<Learned>, LookUpError> {
+    async fn look_up(&self, _: &Question, _: Timestamp) -> Result<Vec<Learned>, LookUpError> {
         Ok(vec![])
     }
 

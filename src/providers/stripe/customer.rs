@@ -147,6 +147,11 @@ mod tests {
     }
 
     #[test]
+    fn older_states_are_told_from_newer_ones_by_the_time_of_the_event() {
+        assert_eq!(updated(json!({}), json!(null)).1.version, AT * 1000);
+    }
+
+    #[test]
     fn other_changes_announce_nothing() {
         for former in [
             json!(null),

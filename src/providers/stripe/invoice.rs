@@ -232,20 +232,20 @@ impl Line {
 
 /// The word for the length of a billed stretch, given in Unix seconds.
 ///
-/// 4, 13, 26 and 52 weeks are about as long as months are. Those stretches count as months only where they lead from a
-/// day to the same day of a later month, or to its last day.
+/// Four weeks are as long as a short February, and a plan for every four weeks is not monthly: such a stretch is a month
+/// only where it leads from a day to the same day of the next month, or to its last day. 364 days are 52 weeks; Stripe's
+/// years have 365 or 366.
 fn word(start: i64, end: i64) -> Option<Interval> {
     let days = end.saturating_sub(start).saturating_add(SECONDS_OF_A_DAY / 2) / SECONDS_OF_A_DAY;
-    let months = match days {
-        28 => 1,
-        91 => 3,
-        182 => 6,
-        364 => 12,
-        _ => return Interval::of_days(days),
-    };
-    let (start, end) = (day(start)?, day(end)?);
-    let of_calendar = start.saturating_add(months.months()) == end || end.saturating_sub(months.months()) == start;
-    Interval::of_days(days).filter(|_| of_calendar)
+    match days {
+        28 if !is_a_month(day(start)?, day(end)?) => None,
+        364 => None,
+        days => Interval::of_days(days),
+    }
+}
+
+fn is_a_month(start: Date, end: Date) -> bool {
+    start.saturating_add(1.month()) == end || end.saturating_sub(1.month()) == start
 }
 
 fn day(seconds: i64) -> Option<Date> {

@@ -47,9 +47,9 @@ impl Api {
         })
     }
 
-    /// What Stripe answers, as the directory learns it. An object that Stripe does not have teaches nothing.
-    pub async fn ask(&self, question: &Question, keys: &Keys) -> Result<Vec<Learned>, LookUpError> {
-        let version = Timestamp::now().as_millisecond();
+    /// What Stripe answers `now`, as the directory learns it. An object that Stripe does not have teaches nothing.
+    pub async fn ask(&self, question: &Question, keys: &Keys, now: Timestamp) -> Result<Vec<Learned>, LookUpError> {
+        let version = now.as_millisecond();
         let learned = match question {
             Question::Customer { account, id } => {
                 let answer = self.get(account, &["customers", id], &[], "customers").await?;

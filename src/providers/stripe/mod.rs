@@ -127,9 +127,9 @@ impl Provider for Stripe {
         self.api.is_some()
     }
 
-    async fn look_up(&self, question: &Question) -> Result<Vec<Learned>, LookUpError> {
+    async fn look_up(&self, question: &Question, now: Timestamp) -> Result<Vec<Learned>, LookUpError> {
         match &self.api {
-            Some(api) => api.ask(question, &self.keys).await,
+            Some(api) => api.ask(question, &self.keys, now).await,
             None => Ok(vec![]),
         }
     }

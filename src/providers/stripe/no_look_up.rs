@@ -1,5 +1,7 @@
 //! Stands in for `look_up.rs` in a build without the feature `stripe-lookup`: there is never an API to ask.
 
+use jiff::Timestamp;
+
 use crate::config::Config;
 use crate::facts::Learned;
 use crate::providers::metadata::Keys;
@@ -13,7 +15,7 @@ impl Api {
         None
     }
 
-    pub async fn ask(&self, _: &Question, _: &Keys) -> Result<Vec<Learned>, LookUpError> {
+    pub async fn ask(&self, _: &Question, _: &Keys, _: Timestamp) -> Result<Vec<Learned>, LookUpError> {
         match *self {}
     }
 }

@@ -302,3 +302,26 @@ fn an_invoice_that_is_only_named_has_the_currency_of_its_payment() {
     assert_eq!(currency(due(Value::Null), json!("KWD")).as_deref(), Some("KWD"));
     assert_eq!(currency(due(json!("JPY")), Value::Null).as_deref(), Some("JPY"));
 }
+
+#[test]
+fn a_recurring_invoice_is_told_by_its_plan_else_by_an_addon_and_by_nothing_else() {
+    let of = |lines: Value| paid(json!({ "line_items": lines })).invoice().clone();
+    let addon = line("addon_item_price", "addon-m", "sub_1", 100, 31);
+    let fee = line("charge_item_price", "fee", "sub_1", 9000, 31);
+    let told = of(json!([addon, fee]));
+    assert_eq!(told.plan.price_id.as_deref(), Some("addon-m"));
+    assert_eq!(told.billing, Billing::Stretch(Some(Interval::Monthly)));
+    let untold = of(json!([fee]));
+    assert_eq!((untold.plan, untold.billing), (Plan::default(), Billing::Stretch(None)));
+}
+
+#[test]
+fn a_subscription_that_does_not_say_how_often_it_is_billed_leaves_that_to_the_line() {
+    let content = json!({
+        "customer": { "id": "cus_1" }, "invoice": invoice(), "subscription": { "id": "sub_1", "status": "active" },
+        "transaction": { "id": "txn_1", "type": "payment", "status": "success" },
+    });
+    let reading = chargebee("payment_succeeded", content);
+    assert_eq!(reading.invoice().billing, Billing::Stretch(Some(Interval::Monthly)));
+    assert_eq!(reading.invoice().plan.price_id.as_deref(), Some("plan-m"));
+}

@@ -124,18 +124,17 @@ fn a_stretch_has_the_word_for_its_length_in_days() {
 }
 
 #[test]
-fn weeks_that_are_as_long_as_months_are_months_only_on_the_calendar() {
+fn four_weeks_are_a_month_only_on_the_calendar_and_fifty_two_are_no_year() {
     for (from, to, word) in [
         ("2026-02-10", "2026-03-10", Some(Interval::Monthly)),
         ("2026-01-31", "2026-02-28", Some(Interval::Monthly)),
         ("2026-03-03", "2026-03-31", None),
         ("2026-04-01", "2026-07-01", Some(Interval::Quarterly)),
         ("2026-08-31", "2026-11-30", Some(Interval::Quarterly)),
-        // Billed on the 30th: February's last day stands for it.
-        ("2026-02-28", "2026-05-30", Some(Interval::Quarterly)),
-        ("2026-03-03", "2026-06-02", None),
+        ("2026-02-28", "2026-03-28", Some(Interval::Monthly)),
+        ("2026-03-03", "2026-06-02", Some(Interval::Quarterly)),
         ("2027-08-31", "2028-02-29", Some(Interval::SemiAnnual)),
-        ("2026-03-03", "2026-09-01", None),
+        ("2026-03-03", "2026-09-01", Some(Interval::SemiAnnual)),
         ("2026-03-03", "2027-03-02", None),
     ] {
         let day = |day: &str| format!("{day}T06:00:00Z").parse::<Timestamp>().unwrap().as_second();
@@ -300,4 +299,25 @@ fn a_code_on_the_subscription_or_the_invoice_is_worth_a_word() {
 fn the_oldest_invoices_know_only_what_is_due() {
     let reading = stripe("invoice.paid", json!({ "id": "in_1", "amount_due": 500, "paid": true, "currency": "usd" }));
     assert_eq!((reading.invoice().amount_paid, reading.invoice().total), (500, 500));
+}
+
+#[test]
+fn a_week_across_the_change_to_summer_time_is_a_week() {
+    let mut week = line("price_1", 1000, 7, false);
+    week["period"]["end"] = json!(AT + 7 * 86_400 - 3600);
+    assert_eq!(basil(json!([week])).invoice().billing, Billing::Stretch(Some(Interval::Weekly)));
+}
+
+#[test]
+fn a_subscribers_invoice_of_prorations_alone_is_no_one_time_sale() {
+    let proration = json!({
+        "amount": 300, "parent": { "invoice_item_details": { "subscription": "sub_1", "proration": true } },
+    });
+    assert_eq!(basil(json!([proration])).invoice().billing, Billing::Stretch(None));
+}
+
+#[test]
+fn a_price_that_is_only_named_is_known_by_its_id() {
+    let lines = json!({ "data": [{ "amount": 100, "type": "subscription", "price": "price_1" }] });
+    assert_eq!(paid(json!({ "lines": lines })).invoice().plan.price_id.as_deref(), Some("price_1"));
 }

@@ -37,6 +37,13 @@ fn planned(status: &str) -> Value {
     })
 }
 
+/// From the years in which the only item's plan and quantity stood beside the items as well.
+fn with_plan_and_item() -> Value {
+    let mut object = planned("active");
+    object["items"] = json!({ "data": [{ "id": "si_1", "plan": object["plan"], "quantity": 3 }] });
+    object
+}
+
 /// What an update comes to, in one word.
 fn told(object: Value, former: Value) -> &'static str {
     let reading = stripe_after(UPDATED, object, former);
@@ -62,6 +69,12 @@ fn price_product_interval_and_quantity_are_changes_however_the_former_values_are
                 "plan": { "id": "price_s" }, "items": { "data": [item("si_1", price("price_s", 500), 3)] },
             }),
         ),
+        (
+            "quantity and items",
+            seats("active"),
+            json!({ "quantity": 3, "items": { "data": [item("si_1", price("price_s", 500), 3)] } }),
+        ),
+        ("plan alone, beside items", with_plan_and_item(), json!({ "plan": { "id": "silver", "amount": 500 } })),
         ("quantity alone", planned("active"), json!({ "quantity": 2 })),
         ("quantity alone, with items", seats("active"), json!({ "quantity": 2 })),
         ("plan alone", planned("active"), json!({ "plan": { "id": "silver", "amount": 500, "interval": "month" } })),
@@ -109,6 +122,7 @@ fn what_rolls_over_or_is_only_scheduled_is_no_change() {
     ] {
         assert_eq!(told(seats("active"), former.clone()), "no_commercial_change", "{former}");
     }
+    assert_eq!(told(planned("active"), json!({ "quantity": 3 })), "no_commercial_change");
     assert_eq!(told(seats("active"), Value::Null), "no_commercial_change", "without former values");
 }
 
@@ -156,6 +170,7 @@ fn a_new_subscription_starts_when_it_is_on_trial_or_active() {
 fn one_that_never_started_does_not_end_either() {
     let ended = |status| stripe("customer.subscription.deleted", seats(status));
     assert_eq!(ended("canceled").subscription().phase, Phase::Ended);
+    assert_eq!(ended("active").subscription().phase, Phase::Ended, "whatever its status says");
     assert_eq!(ended("incomplete_expired").reason(), "not_started");
 }
 
