@@ -42,7 +42,7 @@ fn of_reason(reason: Reason, keys: &Metadata) -> Vec<String> {
                 "for Stripe, set `stripe.api_key`: the relay then asks by itself".to_owned(),
             ];
         }
-        Reason::LookingUp => "nothing: the provider is being asked; look again in a minute",
+        Reason::LookingUp => "nothing: the provider, or Cello, is being asked; look again in a minute",
         Reason::LookupFailed => "see with `cello-relay check` whether the key works; it is asked again by itself",
         Reason::PurchaseUnseen => {
             "nothing: it goes on with its purchase; if the purchase's webhook was lost, have the provider send it again"
@@ -64,7 +64,27 @@ fn of_reason(reason: Reason, keys: &Metadata) -> Vec<String> {
             "ask with `cello-relay events why --invoice ID` why its purchase was not reported"
         }
         Reason::Unreadable => "a person should look at it: it is kept, and decided again by nobody",
-        _ => "nothing: this is as it should be",
+        Reason::CodeUnknown => {
+            "ask with `cello-relay cello code UCC` whether Cello knows the code: it may be mistyped, or of Cello's other \
+             environment; `cello.check_codes` says what is kept back"
+        }
+        Reason::CodeBlocked => "if that is not right: have Cello unblock the owner of the code",
+        Reason::SelfReferral => "nothing: nobody is rewarded for referring themselves",
+        Reason::PurchaseUnknown => "if its purchase was reported: have the provider send the purchase's webhook again",
+        Reason::UnsupportedVersion => {
+            "set the provider's endpoint to Chargebee's API V2, or to Stripe's payload style snapshot"
+        }
+        Reason::CustomerDeleted
+        | Reason::NotOfInterest
+        | Reason::ReportedElsewhere
+        | Reason::AlreadyReceived
+        | Reason::AlreadyReported
+        | Reason::NothingNew
+        | Reason::CodeChanged
+        | Reason::MoneyOnAccount
+        | Reason::NoCommercialChange
+        | Reason::NotSuccessful
+        | Reason::DemoData => "nothing: this is as it should be",
     };
     vec![text.to_owned()]
 }
