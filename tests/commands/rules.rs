@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::given::{Said, run};
 
-const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/rules");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/examples");
 
 /// The shipped rules' cases of the examples, beside rules of one's own, in a folder that may be changed.
 struct Place {
