@@ -142,6 +142,10 @@ codes! {
 }
 
 impl Reason {
+    /// Why a fact waits; all others end it.
+    pub const OF_HOLDS: [Self; 5] =
+        [Self::CustomerUnseen, Self::LookingUp, Self::LookupFailed, Self::PurchaseUnseen, Self::RuleFailed];
+
     /// Whether the fact is nobody's referral, for good once it is too late for a code. A code without a user id is not
     /// among them, since that is a referral with a mistake in it.
     pub fn is_nobodys_referral(self) -> bool {
@@ -190,6 +194,12 @@ mod tests {
             assert!(seen.insert(reason.as_str()), "{reason} stands twice");
             assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
         }
+    }
+
+    #[test]
+    fn every_reason_to_hold_a_fact_is_among_them() {
+        let held: Vec<_> = Reason::ALL.iter().filter(|reason| reason.meaning().starts_with("Held: ")).collect();
+        assert_eq!(held, Reason::OF_HOLDS.iter().collect::<Vec<_>>());
     }
 
     #[test]

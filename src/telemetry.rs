@@ -21,6 +21,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Log, LogFormat};
+use crate::decision::Reason;
 use crate::store::{Counts, WriteStats};
 
 /// Starts the log of this process. A second call changes nothing.
@@ -69,6 +70,7 @@ metrics! {
     WEBHOOKS = "gauge" "cello_relay_webhooks" ["state"] "Webhooks by state: duplicate, undecided, held, ignored, unreadable or mapped";
     REFERRAL_EVENTS_ALL = "gauge" "cello_relay_referral_events_all" [""] "Referral events there are; always the sum of cello_relay_referral_events";
     REFERRAL_EVENTS = "gauge" "cello_relay_referral_events" ["state"] "Referral events by state: waiting, sending, delivered, unsure, dead or discarded";
+    HELD = "gauge" "cello_relay_held_facts" ["reason"] "Facts that are held, by the reason's code";
     OVERDUE = "gauge" "cello_relay_overdue_seconds" [""] "How long the oldest waiting referral event that is due has been due; 0 when delivery keeps up";
     QUEUED = "gauge" "cello_relay_store_queue" [""] "Writes that wait for their turn at the disk";
     FLUSHES = "counter" "cello_relay_store_flushes_total" [""] "Flushes to disk; writes that share one count once";
@@ -170,6 +172,8 @@ impl Metrics {
 #[derive(Debug, Default)]
 pub struct Scrape {
     pub counts: Option<Counts>,
+    /// How many facts are held, by the code of their reason.
+    pub held: Option<Vec<(String, i64)>>,
     /// How long the oldest referral event that is due has been due; zero for none.
     pub overdue: Option<Duration>,
     pub writes: WriteStats,
@@ -199,6 +203,13 @@ impl Scrape {
             by_state(&mut registry, &WEBHOOKS, webhooks);
             gauge(&mut registry, &REFERRAL_EVENTS_ALL, counts.referral_events);
             by_state(&mut registry, &REFERRAL_EVENTS, events);
+        }
+        if let Some(held) = &self.held {
+            let family: Family<Labels, Gauge> = register(&mut registry, &HELD, Family::default());
+            let known = Reason::OF_HOLDS.iter().map(|reason| (reason.as_str(), 0));
+            for (reason, number) in known.chain(held.iter().map(|(reason, number)| (reason.as_str(), *number))) {
+                family.get_or_create(&vec![("reason", reason.to_owned())]).set(number);
+            }
         }
         if let Some(overdue) = self.overdue {
             gauge(&mut registry, &OVERDUE, overdue.as_secs().cast_signed());
@@ -253,6 +264,7 @@ mod tests {
 
         let text = metrics.render(&Scrape {
             counts: Some(Counts::default()),
+            held: Some(vec![]),
             overdue: Some(Duration::ZERO),
             ..Scrape::default()
         });

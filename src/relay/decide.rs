@@ -34,8 +34,18 @@ pub struct Decided {
     pub decisions: Vec<Decision>,
     /// Facts of earlier webhooks that went on because of this one, with the provider's event id of each.
     pub released: Vec<(String, Decision)>,
+    /// Rules that failed on facts of this webhook or of those that were to go on because of it.
+    pub failed: Vec<FailedRule>,
     /// Why the webhook could not be read.
     pub unreadable: Option<String>,
+}
+
+/// A rule that failed on a fact of a webhook.
+#[derive(Debug)]
+pub struct FailedRule {
+    pub rule: String,
+    pub provider: String,
+    pub event_id: String,
 }
 
 /// Decides one stored webhook at `now`.
@@ -206,6 +216,14 @@ impl Deciding<'_> {
             }
         }
         self.carry_out(judge.webhook, number, fact, &judged)?;
+        if let Verdict::Hold { reason: Reason::RuleFailed, .. } = judged.verdict {
+            self.decided.failed.push(FailedRule {
+                // The last one tried is the one that decided.
+                rule: judged.trace.rules.last().map(|tried| tried.rule.clone()).unwrap_or_default(),
+                provider: judge.webhook.scope.provider.clone(),
+                event_id: judge.webhook.event_id.clone(),
+            });
+        }
         if let (Detail::InvoicePaid(invoice), false) = (&fact.detail, matches!(judged.verdict, Verdict::Hold { .. })) {
             // Refunds wait for their purchase, whatever becomes of it.
             topics.push(purchase::key(&judge.webhook.scope, &invoice.id));

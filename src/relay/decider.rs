@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use super::answers::Answers;
 use super::decide::{Decided, OpenQuestions, decide, decide_again, open_questions};
+use super::failing::Failing;
 use super::look_up::{Asked, CodeAsked, Codes, LookedUp};
 use super::policy::Policy;
 use super::stopped;
@@ -31,6 +32,7 @@ pub struct Decider {
     pub clock: Clock,
     /// What providers' APIs have answered lately.
     pub answers: Answers,
+    pub failing: Arc<Failing>,
     /// Asked about codes, where the settings say so.
     pub cello: Client,
     /// Notified when a webhook was stored.
@@ -105,11 +107,12 @@ impl Decider {
     }
 
     fn deciding(&self, webhooks: Arc<[Webhook]>) -> Work<()> {
-        let (policy, now) = (self.policy.clone(), (self.clock)());
+        let (policy, failing, now) = (self.policy.clone(), self.failing.clone(), (self.clock)());
         Box::new(move |ledger| {
             for webhook in webhooks.iter() {
                 let decided = decide(ledger, &policy, webhook, now)?;
                 warn_of_unsupported(webhook, &decided);
+                failing.warn(&decided.failed, now);
             }
             Ok(())
         })
@@ -168,9 +171,13 @@ impl Decider {
             }
             None => LookedUp::cannot_ask(),
         };
-        let (policy, now, held) = (self.policy.clone(), (self.clock)(), held.clone());
+        let (policy, failing, now, held) = (self.policy.clone(), self.failing.clone(), (self.clock)(), held.clone());
         self.store
-            .transact(Box::new(move |ledger| decide_again(ledger, &policy, &held, &looked_up, now).map(drop)))
+            .transact(Box::new(move |ledger| {
+                let decided = decide_again(ledger, &policy, &held, &looked_up, now)?;
+                failing.warn(&decided.failed, now);
+                Ok(())
+            }))
             .await
     }
 

@@ -8,7 +8,7 @@
 //!   `explaining`: how it came about
 //! - [`look_up`]: what to ask a provider's API; [`answers`]: what it answered lately
 //! - [`schedule`], [`breaker`]: when to try again, when to pause; pure
-//! - [`decider`], [`deliverer`], [`eraser`]: the loops themselves
+//! - [`decider`], [`deliverer`], [`eraser`]: the loops themselves; [`failing`]: what is said of rules that fail
 //! - [`remap`]: the past, decided again beside the store
 
 pub mod answers;
@@ -19,6 +19,7 @@ pub mod decider;
 pub mod deliverer;
 pub mod eraser;
 mod explaining;
+pub mod failing;
 mod judged;
 mod learn;
 pub mod look_up;
@@ -89,6 +90,7 @@ impl Relay {
             metrics: parts.metrics.clone(),
             clock: parts.clock.clone(),
             answers: answers::Answers::default(),
+            failing: Arc::default(),
             stored: parts.stored,
             cello: parts.client.clone(),
             held: Arc::new(Notify::new()),

@@ -48,7 +48,8 @@ async fn ready(health: web::Data<Health>) -> HttpResponse {
 
 async fn metrics(health: web::Data<Health>) -> HttpResponse {
     let counts = health.store.counts().await.inspect_err(|error| warn!(%error, "no counts for the metrics")).ok();
-    let scrape = Scrape { counts, overdue: health.overdue().await, writes: health.store.stats() };
+    let held = health.store.held().await.inspect_err(|error| warn!(%error, "no held facts for the metrics")).ok();
+    let scrape = Scrape { counts, held, overdue: health.overdue().await, writes: health.store.stats() };
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(health.metrics.render(&scrape))

@@ -83,6 +83,9 @@ pub trait Store: Send + Sync {
     /// The numbers of both equations, at one moment.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
+    /// How many facts are held, by the code of their reason.
+    async fn held(&self) -> Result<Vec<(String, i64)>, StoreError>;
+
     /// Whether the store can write: for the readiness check.
     async fn probe(&self) -> Result<(), StoreError>;
 

@@ -116,6 +116,7 @@ impl Relay {
             metrics: Arc::new(Metrics::new()),
             clock: Arc::new(move || *clock.lock().unwrap()),
             answers: Answers::default(),
+            failing: Arc::default(),
             cello,
             stored: Arc::new(Notify::new()),
             held: Arc::new(Notify::new()),

@@ -110,6 +110,9 @@ impl Store for Watched {
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.store.counts().await
     }
+    async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.store.held().await
+    }
     async fn probe(&self) -> Result<(), StoreError> {
         self.store.probe().await
     }

@@ -42,25 +42,37 @@ fn customer() -> String {
     event("evt_customer", "customer.created", json!({ "id": "cus_1", "created": 1_767_225_600, "metadata": metadata }))
 }
 
-fn invoice() -> String {
+fn invoice(number: u8) -> String {
     let invoice = json!({
-        "id": "in_1", "customer": "cus_1", "currency": "eur", "status": "paid", "amount_paid": 1000, "total": 1000,
+        "id": format!("in_{number}"), "customer": "cus_1", "currency": "eur", "status": "paid", "amount_paid": 1000, "total": 1000,
         "lines": { "data": [{ "amount": 1000, "quantity": 1 }] },
     });
-    event("evt_invoice", "invoice.paid", invoice)
+    event(&format!("evt_invoice_{number}"), "invoice.paid", invoice)
 }
 
-/// The invoice's life as soon as it stands there.
+/// The last invoice's life as soon as it stands there.
 async fn life(place: &Place, state: WebhookState) -> Life {
     let stands = async {
         loop {
-            match place.life("evt_invoice").await {
+            match place.life("evt_invoice_2").await {
                 Some(life) if life.state == state => return life,
                 _ => tokio::task::yield_now().await,
             }
         }
     };
     timeout(PATIENCE, stands).await.unwrap_or_else(|_| panic!("it never was {state}"))
+}
+
+/// However often it failed, and with nothing of what it failed on.
+#[track_caller]
+fn assert_one_warning(log: &[String]) {
+    let parsed = log.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let warnings: Vec<Value> =
+        parsed.filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with("a rule failed"))).collect();
+    let [warning] = &*warnings else { panic!("{log:#?}") };
+    assert_eq!([&warning["level"], &warning["rule"]], ["WARN", "share"], "{warning}");
+    assert!(warning["event_id"].as_str().unwrap().starts_with("evt_invoice_"), "{warning}");
+    assert!(!log.concat().contains("AbC123dEf45") && !log.concat().contains("usr_1"), "{log:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,21 +89,27 @@ async fn a_rule_that_fails_at_run_time_holds_the_fact_until_the_next_start_with_
         };
 
         let serving = serve().await;
-        for body in [customer(), invoice()] {
+        for body in [customer(), invoice(1), invoice(2)] {
             assert_eq!(serving.post.stripe(&body).await.unwrap(), 200, "{price}");
         }
         let held = life(&place, WebhookState::Held).await.decisions.remove(0);
         assert_eq!(held.reason.as_deref(), Some("rule_failed"), "{price}: {held:?}");
         assert!(held.message.contains("rule share failed: price:") && held.message.contains(problem), "{held:?}");
-        let (code, shown, _) = ended(place.command(&["events", "show", "evt_invoice"]));
+        let (code, shown, _) = ended(place.command(&["events", "show", "evt_invoice_2"]));
         assert!(code == 0 && shown.contains("rule_failed") && shown.contains(problem), "{shown}");
-        assert_eq!(serving.terminate().await.0, Some(0));
+        let (_, found, _) = ended(place.command(&["check", "--offline"]));
+        assert!(found.contains("2 facts are held because a rule failed on them"), "{found}");
+        let (_, metrics) = serving.get_admin("/metrics").await;
+        assert!(metrics.contains("cello_relay_held_facts{reason=\"rule_failed\"} 2"), "{metrics}");
+        let (code, log) = serving.terminate().await;
+        assert_eq!(code, Some(0));
+        assert_one_warning(&log);
 
         fs::write(&file, rules("invoice.amount_paid")).unwrap();
         let serving = serve().await;
         let mapped = life(&place, WebhookState::Mapped).await;
         let keys: Vec<&str> = mapped.referral_events.iter().map(|event| event.key.as_str()).collect();
-        assert_eq!(keys, ["purchase:stripe:in_1"], "{price}");
+        assert_eq!(keys, ["purchase:stripe:in_2"], "{price}");
         assert_eq!(mapped.referral_events[0].body["payload"]["price"], 1000);
         assert_eq!(serving.terminate().await.0, Some(0));
     }

@@ -392,6 +392,8 @@ fn metrics_tell_what_was_answered_and_what_the_store_holds() {
         "cello_relay_webhooks_refused_total{provider=\"basic\",code=\"credentials_missing\"} 1",
         "cello_relay_webhooks_received 2",
         "cello_relay_webhooks{state=\"duplicate\"} 1",
+        "cello_relay_held_facts{reason=\"rule_failed\"} 2",
+        "cello_relay_held_facts{reason=\"customer_unseen\"} 0",
         "cello_relay_overdue_seconds 90",
         "cello_relay_store_flushes_total 2",
         "cello_relay_store_writes_total 5",

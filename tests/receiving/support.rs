@@ -205,6 +205,11 @@ impl Store for FakeStore {
         Ok(Counts { received: undecided + duplicate, undecided, duplicate, ..Counts::default() })
     }
 
+    async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.check()?;
+        Ok(vec![("rule_failed".to_owned(), 2)])
+    }
+
     async fn probe(&self) -> Result<(), StoreError> {
         self.check()
     }

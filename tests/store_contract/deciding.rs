@@ -22,6 +22,7 @@ contract! {
     a_held_fact_can_be_looked_after_before_its_deadline,
     facts_that_wait_for_a_topic_come_in_the_order_they_happened,
     holds_are_due_at_their_deadline_or_their_next_look_up,
+    what_is_held_is_counted_by_reason,
     a_business_key_makes_one_referral_event,
     what_is_not_there_cannot_be_settled,
 }
@@ -298,6 +299,27 @@ async fn holds_are_due_at_their_deadline_or_their_next_look_up(store: AnyStore) 
         let due: Vec<_> = store.due_holds(at(second), limit).await.unwrap().into_iter().map(|held| held.fact).collect();
         assert_eq!(due, expected, "at {second}");
     }
+}
+
+async fn what_is_held_is_counted_by_reason(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    let decided = [
+        (DecisionState::Hold, "rule_failed"),
+        (DecisionState::Hold, "customer_unseen"),
+        (DecisionState::Hold, "rule_failed"),
+        (DecisionState::Ignore, "not_referred"),
+    ];
+    transact(&store, move |ledger| {
+        decided.into_iter().enumerate().try_for_each(|(fact, (state, reason))| {
+            ledger.put_decision(&DecisionRecord { fact, reason: Some(reason.to_owned()), ..decision(id, state) })
+        })
+    })
+    .await
+    .unwrap();
+
+    let mut held = store.held().await.unwrap();
+    held.sort();
+    assert_eq!(held, [("customer_unseen".to_owned(), 1), ("rule_failed".to_owned(), 2)]);
 }
 
 async fn a_business_key_makes_one_referral_event(store: AnyStore) {

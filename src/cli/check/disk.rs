@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::output::number;
 use super::Finding;
 use crate::config::Config;
+use crate::decision::Reason;
 use crate::store::{Counts, Sqlite, Store, StoreError};
 
 /// Below this many bytes it is time to make room.
@@ -22,10 +23,12 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut findings = vec![writable(folder), room(folder)];
-    findings.push(match path.exists() {
-        true => database(&path, &config.database_url).await,
-        false => Finding::ok("database", format!("{} is not there yet; `serve` creates it", path.display())),
-    });
+    match path.exists() {
+        true => findings.extend(database(&path, &config.database_url).await),
+        false => {
+            findings.push(Finding::ok("database", format!("{} is not there yet; `serve` creates it", path.display())));
+        }
+    }
     findings
 }
 
@@ -57,26 +60,47 @@ fn room(folder: &Path) -> Finding {
 }
 
 /// Opens the store as the commands do, beside a relay that may be running.
-async fn database(path: &Path, database_url: &str) -> Finding {
-    match open(database_url).await {
-        Ok(counts) if counts.add_up() => Finding::ok("database", format!("{}: {}", path.display(), contents(&counts))),
-        Ok(_) => Finding::fail(
+async fn database(path: &Path, database_url: &str) -> Vec<Finding> {
+    let (counts, held) = match open(database_url).await {
+        Ok(found) => found,
+        Err(problem) => {
+            return vec![Finding::fail(
+                "database",
+                problem.to_string(),
+                "let the user that runs cello-relay read and write the file; if it is not the store, correct \
+                 `database_url`",
+            )];
+        }
+    };
+    let mut findings = vec![if counts.add_up() {
+        Finding::ok("database", format!("{}: {}", path.display(), contents(&counts)))
+    } else {
+        Finding::fail(
             "database",
             format!("{}: its numbers do not add up, so something changed it from outside", path.display()),
             "restore a backup, or keep the file and report it",
-        ),
-        Err(problem) => Finding::fail(
-            "database",
-            problem.to_string(),
-            "let the user that runs cello-relay read and write the file; if it is not the store, correct `database_url`",
-        ),
-    }
+        )
+    }];
+    findings.extend(failed_rules(&held));
+    findings
 }
 
-async fn open(database_url: &str) -> Result<Counts, StoreError> {
+fn failed_rules(held: &[(String, i64)]) -> Option<Finding> {
+    let (_, count) = held.iter().find(|(reason, _)| reason == Reason::RuleFailed.as_str())?;
+    let (what, them) =
+        if *count == 1 { ("1 fact is".to_owned(), "it") } else { (format!("{count} facts are"), "them") };
+    Some(Finding::warn(
+        "rules",
+        format!("{what} held because a rule failed on {them}; nothing of {them} is sent"),
+        "`cello-relay events list --state held` names the webhooks and `cello-relay events show ID` the rule and why \
+         it failed; mend the rules file, then start `cello-relay serve` again",
+    ))
+}
+
+async fn open(database_url: &str) -> Result<(Counts, Vec<(String, i64)>), StoreError> {
     let store = Sqlite::open(database_url, false)?;
     store.probe().await?;
-    store.counts().await
+    Ok((store.counts().await?, store.held().await?))
 }
 
 fn contents(counts: &Counts) -> String {

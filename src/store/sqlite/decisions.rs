@@ -90,6 +90,16 @@ pub fn due_holds(db: &Connection, now: Timestamp, limit: usize) -> Result<Vec<He
     Ok(facts)
 }
 
+/// Reads what is held and nothing that is settled, so it takes no longer with a longer history.
+pub(super) const HELD: &str =
+    "SELECT coalesce(reason, ''), count(*) FROM decision WHERE state = 'hold' GROUP BY reason";
+
+pub fn held(db: &Connection) -> Result<Vec<(String, i64)>, StoreError> {
+    let mut statement = db.prepare_cached(HELD)?;
+    let held = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    Ok(held)
+}
+
 fn held_of(row: &Row<'_>) -> rusqlite::Result<HeldFact> {
     Ok(HeldFact {
         webhook_id: row.get("webhook_id")?,

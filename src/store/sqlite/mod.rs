@@ -140,6 +140,10 @@ impl Store for Sqlite {
         self.read(history::counts).await
     }
 
+    async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.read(decisions::held).await
+    }
+
     async fn probe(&self) -> Result<(), StoreError> {
         self.writer
             .run(|db| {

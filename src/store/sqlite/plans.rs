@@ -42,6 +42,7 @@ fn claiming_and_what_follows_use_the_indexes_made_for_them() {
         (queue::FRONT, "referral_event_front"),
         (queue::FIRST_WAITING, "referral_event_next"),
         (decisions::DUE_HOLDS, "decision_to_wake"),
+        (decisions::HELD, "decision_to_wake"),
         (decisions::WAITING_FOR, "decision_by_topic"),
         (erasing::CANDIDATES, "webhook_ignored_with_body"),
     ] {
