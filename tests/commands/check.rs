@@ -189,21 +189,39 @@ async fn the_api_key_of_stripe_is_tried_and_must_be_of_the_right_mode() {
     assert_eq!((status.as_str(), message.contains("is of live mode")), ("fail", true), "{message}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn beside_a_running_relay_its_own_ports_are_in_order() {
-    let sandbox = stand_in().await;
+/// A relay on this store, and these settings with the ports that it listens on.
+async fn beside_a_relay(settings: Settings, store: Sqlite) -> (Settings, Running) {
     let mut config = Config::default();
     config.server.bind = "127.0.0.1:0".to_owned();
     config.admin.bind = "127.0.0.1:0".to_owned();
-    let relay = Running::start(config, Arc::new(Sqlite::in_memory().unwrap()), true).await.unwrap();
+    let relay = Running::start(config, Arc::new(store), true).await.unwrap();
     let bind = |url: &str| url.trim_start_matches("http://").to_owned();
-    let settings = Settings::of(&sandbox)
-        .with("RELAY__SERVER__BIND", &bind(&relay.receive_url))
-        .with("RELAY__ADMIN__BIND", &bind(&relay.admin_url));
+    let settings = settings.with("RELAY__SERVER__BIND", &bind(&relay.receive_url));
+    (settings.with("RELAY__ADMIN__BIND", &bind(&relay.admin_url)), relay)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_running_relay_its_own_ports_are_in_order() {
+    let settings = Settings::of(&stand_in().await);
+    let url = format!("sqlite:{}", settings.folder.path().join("relay.db").display());
+    let (settings, relay) = beside_a_relay(settings, Sqlite::open(&url, true).unwrap()).await;
 
     assert!(settings.findings(&[]).is_empty());
 
-    settings.run(&[]).says(&["is in use by a running relay"]);
+    settings.run(&[]).says(&["is in use by the relay that runs on this store"]);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ports_of_a_relay_on_another_store_are_findings() {
+    let settings = Settings::of(&stand_in().await);
+    let (settings, relay) = beside_a_relay(settings, Sqlite::in_memory().unwrap()).await;
+
+    let findings = settings.findings(&[]);
+
+    let checks: Vec<_> = findings.iter().map(|[check, status, ..]| format!("{check} {status}")).collect();
+    assert_eq!(checks, ["webhooks fail", "admin fail"], "{findings:?}");
+    assert!(findings.iter().all(|[_, _, message, _]| message.contains("a relay that runs on another store")));
     relay.stop().await.unwrap();
 }
 
@@ -218,7 +236,7 @@ async fn a_port_that_something_else_uses_is_a_finding() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().to_string();
     let settings = Settings::of(&stand_in().await).with("RELAY__SERVER__BIND", &taken);
-    settings.finds("webhooks", "fail", &taken);
+    settings.finds("webhooks", "fail", &format!("{taken} is in use by another program"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

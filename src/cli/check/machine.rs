@@ -12,6 +12,7 @@ use super::Finding;
 use crate::config::Config;
 use crate::facts::Mode;
 use crate::http;
+use crate::store::Sqlite;
 
 /// Says for each provider whether it is on, and what stands in its way.
 pub fn providers(config: &Config) -> Vec<Finding> {
@@ -97,12 +98,11 @@ fn chargebee(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether the relay can listen where it is told to.
+/// Whether the relay can listen where it is told to, or does so already.
 pub async fn listeners(config: &Config) -> Vec<Finding> {
-    let running = is_running(&config.admin.bind).await;
     let mut findings = vec![
-        listener("webhooks", "server.bind", &config.server.bind, running),
-        listener("admin", "admin.bind", &config.admin.bind, running),
+        listener("webhooks", "server.bind", &config.server.bind, "/", ("error", "not_found"), config).await,
+        listener("admin", "admin.bind", &config.admin.bind, "/health/live", ("status", "live"), config).await,
     ];
     if config.admin.bind.parse().is_ok_and(|address: SocketAddr| !address.ip().is_loopback()) {
         findings.push(Finding::warn(
@@ -114,27 +114,49 @@ pub async fn listeners(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn listener(check: &'static str, setting: &str, bind: &str, running: bool) -> Finding {
-    match TcpListener::bind(bind) {
-        Ok(_) => Finding::ok(check, format!("{bind} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse && running => {
-            Finding::ok(check, format!("{bind} is in use by a running relay"))
-        }
-        Err(error) => Finding::fail(
-            check,
-            format!("nothing can listen on {bind}: {error}"),
-            format!("choose another address or port for `{setting}`, or stop what uses it"),
-        ),
+/// `path` and `answer`: what a relay that listens there says, and to which question.
+async fn listener(
+    check: &'static str,
+    setting: &str,
+    bind: &str,
+    path: &str,
+    answer: (&str, &str),
+    config: &Config,
+) -> Finding {
+    let error = match TcpListener::bind(bind) {
+        Ok(_) => return Finding::ok(check, format!("{bind} is free")),
+        Err(error) => error,
+    };
+    if error.kind() != ErrorKind::AddrInUse {
+        let fix = format!("choose another address or port for `{setting}`");
+        return Finding::fail(check, format!("nothing can listen on {bind}: {error}"), fix);
     }
+    if !answers(bind, path, answer).await {
+        return Finding::fail(
+            check,
+            format!("{bind} is in use by another program"),
+            format!("choose another address or port for `{setting}`, or stop what uses it"),
+        );
+    }
+    if Sqlite::is_served(&config.database_url) {
+        return Finding::ok(check, format!("{bind} is in use by the relay that runs on this store"));
+    }
+    Finding::fail(
+        check,
+        format!("{bind} is in use by a relay that runs on another store, so that one on this store could not start"),
+        format!(
+            "if that relay is the one you mean, name its store in `database_url`, or its settings file with --config; \
+             else choose another address or port for `{setting}`"
+        ),
+    )
 }
 
-/// Whether a relay answers on its admin listener.
-async fn is_running(admin: &str) -> bool {
+async fn answers(bind: &str, path: &str, (key, word): (&str, &str)) -> bool {
     let answer = async {
-        let url = reqwest::Url::parse(&format!("http://{admin}/health/live")).ok()?;
+        let url = reqwest::Url::parse(&format!("http://{bind}{path}")).ok()?;
         let client = http::client(&url, Duration::from_secs(2)).ok()?;
         let text = client.get(url).send().await.ok()?.text().await.ok()?;
         serde_json::from_str::<Value>(&text).ok()
     };
-    answer.await.is_some_and(|answer| answer["status"] == "live")
+    answer.await.is_some_and(|answer| answer[key] == word)
 }

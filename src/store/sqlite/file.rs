@@ -80,9 +80,7 @@ pub fn claim(path: &Path, exclusive: bool) -> Result<Opened, StoreError> {
 
 /// Takes the lock that says: this process serves from the file. It ends with the process, however that ends.
 pub fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = lock_of(path);
     let refuse = |error: io::Error| StoreError::Open {
         path: name.display().to_string(),
         problem: format!("{error}; let the user that runs cello-relay write in this folder"),
@@ -93,6 +91,18 @@ pub fn lock(path: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.display().to_string() }),
         Err(TryLockError::Error(error)) => Err(refuse(error)),
     }
+}
+
+/// Whether a process serves from the file.
+pub fn is_locked(path: &Path) -> bool {
+    let lock = path.canonicalize().and_then(|path| File::open(lock_of(&path)));
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
 }
 
 /// The connection that writes, on tables of the version this program knows.

@@ -77,6 +77,11 @@ impl Sqlite {
         Ok(Self { reader: None, writer: start(Writer::start(file::in_memory()?))?, _lock: None })
     }
 
+    /// Whether a process serves from the file that `database_url` names.
+    pub fn is_served(database_url: &str) -> bool {
+        matches!(Place::parse(database_url), Ok(Place::File(path)) if file::is_locked(&path))
+    }
+
     /// A store that ends with the process, on disk where it does not fit into a bounded memory.
     ///
     /// # Errors
