@@ -219,7 +219,7 @@ fn packages(price: &Value, quantity: i64) -> Option<i64> {
     let Some(transform) = price.at("transform_quantity").or_else(|| price.at("transform_usage")) else {
         return Some(quantity);
     };
-    let size = transform.int("divide_by").filter(|size| *size > 0)?;
+    let size = transform.int("divide_by").filter(|size| size.is_positive())?;
     let (whole, rest) = (quantity.checked_div_euclid(size)?, quantity.checked_rem_euclid(size)?);
     Some(if rest > 0 && transform.text("round") == Some("up") { whole + 1 } else { whole })
 }

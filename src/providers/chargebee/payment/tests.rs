@@ -325,3 +325,15 @@ fn a_subscription_that_does_not_say_how_often_it_is_billed_leaves_that_to_the_li
     assert_eq!(reading.invoice().billing, Billing::Stretch(Some(Interval::Monthly)));
     assert_eq!(reading.invoice().plan.price_id.as_deref(), Some("plan-m"));
 }
+
+#[test]
+fn a_line_recurs_where_its_invoice_does_and_it_is_of_a_plan_or_an_addon() {
+    let of = |recurring: bool| -> Vec<bool> {
+        let kinds = ["plan_item_price", "addon", "charge_item_price", "adhoc"];
+        let lines = kinds.map(|kind| line(kind, "entity", "sub_1", 100, 31));
+        let reading = paid(json!({ "recurring": recurring, "line_items": lines }));
+        reading.invoice().lines.iter().map(|line| line.recurring).collect()
+    };
+    assert_eq!(of(true), [true, true, false, false]);
+    assert_eq!(of(false), [false; 4]);
+}

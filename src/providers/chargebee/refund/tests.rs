@@ -87,6 +87,19 @@ fn what_is_paid_out_of_a_credit_note_of_no_invoice_gives_back_no_purchase() {
 }
 
 #[test]
+fn a_credit_note_tells_nothing_of_another_one() {
+    for (link, note) in [
+        (json!({ "cn_id": "CN-1" }), json!({ "id": "CN-2", "reference_invoice_id": "inv_9" })),
+        (json!({}), json!({ "reference_invoice_id": "inv_9" })),
+    ] {
+        let other = changed(link, json!({ "applied_amount": 300 }));
+        let links = json!([{ "applied_amount": 200, "cn_reference_invoice_id": "inv_1" }, other]);
+        let reading = refunded(json!({ "linked_credit_notes": links }), json!({ "credit_note": note }));
+        assert_eq!((reading.refund().invoice.as_deref(), reading.refund().amount), (Some("inv_1"), Some(200)));
+    }
+}
+
+#[test]
 fn amounts_beyond_64_bits_stay_where_they_are() {
     let note = |invoice: &str| json!({ "applied_amount": i64::MAX, "cn_reference_invoice_id": invoice });
     let reading = refunded(json!({ "linked_credit_notes": [note("a"), note("a"), note("b")] }), json!({}));

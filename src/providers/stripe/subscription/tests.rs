@@ -215,7 +215,9 @@ fn packages_are_counted_whole() {
     );
     let plan = json!({ "amount": 1000, "transform_usage": { "divide_by": 10, "round": "up" } });
     assert_eq!(amount(&plan, 11), Some(2000));
-    assert_eq!(amount(&json!({ "amount": 1000, "transform_usage": { "divide_by": 0 } }), 11), None);
+    for size in [0, -10] {
+        assert_eq!(amount(&json!({ "amount": 1000, "transform_usage": { "divide_by": size } }), 11), None);
+    }
 }
 
 #[test]
