@@ -103,12 +103,12 @@ pub fn shape(expr: &IdedExpr, loops: &[Loop]) -> Shape {
         Expr::Ident(name) => {
             loops.iter().rev().find(|(variable, _)| variable == name).map_or(Shape::Unknown, |(_, shape)| *shape)
         }
-        Expr::Select(SelectExpr { operand, field, .. }) => below(shape(operand, loops), operand, field, loops),
+        Expr::Select(SelectExpr { operand, field, .. }) => below(shape(operand, loops), operand, field),
         Expr::Call(CallExpr { func_name, args, .. }) => match (func_name.as_str(), args.as_slice()) {
             (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, [operand, key]) => {
                 match (shape(operand, loops), &key.expr) {
                     (Shape::List(members), _) => Shape::Item(members),
-                    (shape, Expr::Literal(LiteralValue::String(name))) => below(shape, operand, name.inner(), loops),
+                    (shape, Expr::Literal(LiteralValue::String(name))) => below(shape, operand, name.inner()),
                     _ => Shape::Unknown,
                 }
             }
@@ -120,18 +120,17 @@ pub fn shape(expr: &IdedExpr, loops: &[Loop]) -> Shape {
     }
 }
 
-fn below(shape: Shape, operand: &IdedExpr, name: &str, loops: &[Loop]) -> Shape {
+fn below(shape: Shape, operand: &IdedExpr, name: &str) -> Shape {
     match shape {
         Shape::Item(members) => {
             members.iter().find(|member| member.member() == name).map_or(Shape::Unknown, Shape::Member)
         }
+        // No loop's variable has the name of a group: the check refuses that.
         Shape::Unknown => match &operand.expr {
-            Expr::Ident(group) if !loops.iter().any(|(variable, _)| variable == group) => {
-                match schema::find(group, name) {
-                    Some(field) if field.kind == Kind::List => Shape::List(field.members),
-                    _ => Shape::Unknown,
-                }
-            }
+            Expr::Ident(group) => match schema::find(group, name) {
+                Some(field) if field.kind == Kind::List => Shape::List(field.members),
+                _ => Shape::Unknown,
+            },
             _ => Shape::Unknown,
         },
         Shape::List(_) | Shape::Member(_) => Shape::Unknown,

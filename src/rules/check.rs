@@ -12,7 +12,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, operators};
 use cel::{Env, Program, Value};
 
 use super::ast::{Loop, Shape, children, entered, macro_of, path, shape};
-use super::expression::{Failure, Problem, Purpose, evaluate, symbol};
+use super::expression::{Failure, Problem, Purpose, evaluate, symbol, written_instead};
 use super::input::Variables;
 use super::report::instead;
 use super::schema::{self, Field, Kind};
@@ -249,7 +249,8 @@ impl<'a> Check<'a> {
             return self.fault(at, format!("`{name}` is used in a wrong way"), Some(help.into())).sound;
         }
         let known: Vec<_> = FUNCTIONS.into_iter().chain(MACROS).collect();
-        self.fault(at, format!("there is no function `{name}`"), Some(instead(&name, &known))).sound
+        let help = written_instead("", &name).map_or_else(|| instead(&name, &known), str::to_owned);
+        self.fault(at, format!("there is no function `{name}`"), Some(help)).sound
     }
 
     /// Evaluates the node by itself, where the sample is enough for that.

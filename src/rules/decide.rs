@@ -570,4 +570,30 @@ mod tests {
         assert!(decided(loop_, &raw(100_000)));
         assert!(!decided(loop_, &raw(100_001)));
     }
+
+    #[test]
+    fn each_rule_that_was_tried_tells_what_its_condition_looked_at_and_nothing_about_a_person() {
+        let mut invoice = samples::invoice();
+        invoice.subscription = None;
+        let detail = Detail::InvoicePaid(Box::new(invoice));
+        let when = "invoice.seats > 3 || !invoice.recurring || invoice.currency == 'USD' || has(invoice.subscription) \
+                    || customer.country == 'FR' || invoice.lines.size() > 9 || customer.metadata.size() > 9";
+        let rules = Rules::load(
+            &format!(
+                "[[rule]]\nname='odd'\non='invoice-paid'\ntrigger='invoice-paid'\nprice='1'\nwhen=\"{when}\"\n\
+                 [[rule]]\nname='own'\non='invoice-paid'\ntrigger='invoice-paid'\nprice='1'\nwhen=\"customer.country == 'DE'\""
+            ),
+            "rules.toml",
+        )
+        .unwrap();
+        let tried = rules.decide(&input(&detail)).tried;
+        let told: Vec<_> = tried.iter().map(|tried| (tried.rule.as_str(), tried.result.as_str())).collect();
+        let names =
+            "invoice.seats = 3, invoice.recurring = true, invoice.currency = 'EUR', invoice.subscription = null";
+        let odd = format!("does not match: `{when}`, where {names}");
+        assert_eq!(told, [("odd", odd.as_str()), ("own", "matches: `customer.country == 'DE'`")]);
+
+        let tried = priced("1").decide(&input(&detail)).tried;
+        assert_eq!(tried[0].result, "matches: it has no condition");
+    }
 }

@@ -294,33 +294,40 @@ fn syntax_problem(text: &str, error: &cel::ParseError) -> Problem {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     if message.contains("has() macro") {
         let help = "write `has(a.b)`; for a key that is no plain word, `'a-b' in customer.metadata`".to_owned();
-        return Problem::new(at..at + 1, "`has` needs a name with a dot in it", Some(help));
+        return Problem::new(at..at, "`has` needs a name with a dot in it", Some(help));
     }
     // The parser's grammar talks of tokens; what stands in quotes is what it stumbled over.
     let token = message.split_once('\'').and_then(|(_, rest)| rest.strip_suffix('\'')).map(str::trim);
     let (message, help) = match token {
+        Some("") => ("a space of another kind is not expected here".to_owned(), Some("write a plain space")),
         Some(token) if token.contains("<EOF>") => ("it ends too early".to_owned(), None),
-        Some(token) if !token.is_empty() => (format!("`{token}` is not expected here"), written_instead(token)),
-        _ if message.is_empty() => ("it cannot be read".to_owned(), None),
-        _ => (message.to_owned(), None),
+        Some(token) => match token.split_once("' at '") {
+            Some((missing, before)) => (format!("`{missing}` is missing before `{before}`"), None),
+            None => (format!("`{token}` is not expected here"), written_instead(&text[..at], token)),
+        },
+        None => (message.to_owned(), None),
     };
     let width = token.map_or(1, str::len).max(1);
     Problem::new(at..at + width, format!("the expression is not valid CEL: {message}"), help.map(str::to_owned))
 }
 
-/// What people write who know another language.
-fn written_instead(token: &str) -> Option<&'static str> {
+/// What to write instead of the words of another language, after what stands `before` them.
+pub(super) fn written_instead(before: &str, token: &str) -> Option<&'static str> {
     match token {
         "=" => Some("compare with `==`"),
         "and" | "AND" | "&" => Some("write `&&`"),
         "or" | "OR" | "|" => Some("write `||`"),
         "not" | "NOT" => Some("write `!`"),
-        "<>" | "!" => Some("write `!=`"),
+        "!" => Some("write `!=`"),
+        ">" if before.ends_with('<') => Some("write `!=`"),
         "," => Some("numbers have no separators, and amounts are whole: 10.00 is 1000"),
         _ if token.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => {
             Some("write straight quotes: 'text'")
         }
         _ if token.starts_with(['\'', '"']) => Some("a text ends with the quote it begins with"),
+        _ if before.split_whitespace().last().is_some_and(|word| ["not", "NOT"].contains(&word)) => {
+            Some("write `!` instead of `not`")
+        }
         _ => None,
     }
 }

@@ -276,6 +276,16 @@ rules.toml:6:44: the expression is not valid CEL: it ends too early
 "#,
     );
     assert_text(
+        &refused_when("invoice.recurring and true"),
+        r#"
+rules.toml:6:27: the expression is not valid CEL: `and` is not expected here
+   |
+ 6 | when = "invoice.recurring and true"
+   |                           ^^^
+   = write `&&`
+"#,
+    );
+    assert_text(
         &refused("name = 'p'\non = purchase\n"),
         r#"
 rules.toml:3:6: this is not valid TOML: string values must be quoted, expected literal string
@@ -420,6 +430,7 @@ fn what_depends_on_values_is_left_to_run_time() {
         "raw.a.b",
         "[1].map(x, 100 / (invoice.amount_paid - 5831))[0]",
         "[100 / (invoice.amount_paid - 5831)].map(x, 1)[0]",
+        "invoice.lines.map(l, 100 / (l.amount - 4900))[0]",
     ] {
         let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'";
         let loaded = Rules::load(&format!("[[rule]]\n{rule}\nprice = '{price}'"), "rules.toml");
@@ -547,6 +558,12 @@ fn mistakes_that_people_make_are_told_with_the_way_out() {
         ("invoice.lines.exists(line, line.amount)", "`exists` needs a condition, and this is int", "compare it"),
         ("invoice.lines.all(line, line.amount)", "`all` needs a condition, and this is int", "compare it"),
         ("invoice.lines.filter(l, l.amount).size() > 1", "`filter` needs a condition, and this is int", "compare it"),
+        ("invoice.lines.exists_one(l, l.amount)", "`exists_one` needs a condition, and this is int", "compare it"),
+        ("invoice.lines.map(l, l.amount, 1).size() > 1", "`map` needs a condition, and this is int", "compare it"),
+        ("['a'].exists(x, invoice.recurring || x > 5)", "`>` cannot be used on string and int", ""),
+        ("customer.metadata.exists(key, invoice.recurring || key > 5)", "`>` cannot be used on string and int", ""),
+        ("[invoice.id == 5].exists(x, x > 5)", "`==` compares string with int", ""),
+        ("{'a': 1}['b'] > 0", "there is no `b`", ""),
         ("invoice.lines.exists(line, line.amount > '5')", "`>` cannot be used on int and string", ""),
         ("invoice.lines.exists(line, line.amount == '5')", "`==` compares int with string", ""),
         ("invoice.lines.map(l, l.product_id).exists(p, p > 5)", "`>` cannot be used on string and int", ""),
@@ -574,6 +591,17 @@ fn mistakes_that_people_make_are_told_with_the_way_out() {
         ("invoice.currency == “EUR”", "`“` is not expected here", "write straight quotes"),
         ("invoice.amount_paid > 10,00", "`,` is not expected here", "10.00 is 1000"),
         ("invoice.id == 'in_1", "`'in_1` is not expected here", "ends with the quote"),
+        ("invoice.recurring or invoice.tax > 5", "`or` is not expected here", "write `||`"),
+        ("invoice.recurring | invoice.tax > 5", "`|` is not expected here", "write `||`"),
+        ("invoice.recurring not true", "`not` is not expected here", "write `!`"),
+        ("not invoice.recurring", "`invoice` is not expected here", "write `!` instead of `not`"),
+        ("not (invoice.recurring)", "there is no function `not`", "write `!`"),
+        ("invoice.seats <> 3", "`>` is not expected here", "write `!=`"),
+        ("invoice.seats ! 3", "`!` is not expected here", "write `!=`"),
+        ("invoice.seats > > 3", "`>` is not expected here", ""),
+        ("invoice.tax ==\u{a0}5", "a space of another kind is not expected here", "write a plain space"),
+        ("{'a' 1} == null", "`:` is missing before `1`", ""),
+        ("999999999999999999999 > 0", "the expression is not valid CEL: invalid int literal", ""),
         ("refund.amount_net > 0", "`refund` exists only for payment-refunded", ""),
     ] {
         let text = refused_when(when);
@@ -596,6 +624,10 @@ fn what_is_right_with_lists_and_maps_loads() {
         "int(customer.metadata.seats) > 5",
         "customer.country == null || customer.country == ''",
         "customer.metadata[invoice.id] == 'x'",
+        "invoice.lines.map(l, l.recurring, l.amount).exists(amount, amount > 5)",
+        "invoice.lines.map(l, l.recurring, [l.amount, 1]).exists(pair, pair[0] > 5)",
+        "invoice.lines.exists(l, ['a'].exists(l, l == 'x') || l.amount > 5)",
+        "(invoice.recurring ? ['a'] : raw.list).exists(x, x == 5)",
     ] {
         let rule = format!("[[rule]]\nname='p'\non='invoice-paid'\ntrigger='invoice-paid'\nprice='1'\nwhen=\"{when}\"");
         if let Err(error) = Rules::load(&rule, "rules.toml") {
