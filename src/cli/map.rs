@@ -1,4 +1,4 @@
-//! `cello-relay map FILE…`: what would be sent for each webhook, and why. Sends nothing, keeps nothing.
+//! `cello-relay map PATH…`: what would be sent for each webhook, and why. Sends nothing, keeps nothing.
 //!
 //! The webhooks, in order, are one story with a fresh directory: what an early one tells of a customer holds for the
 //! later ones. The deciding is the running relay's own, over a scratch store, so what is shown is what would happen. A
@@ -33,8 +33,8 @@ pub use run::run;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Files of one webhook or of many, such as JSON lines; `-` is the standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// Files of one webhook or of many, such as JSON lines, and folders of them; `-` is the standard input
+    #[arg(required = true, value_name = "PATH")]
     pub files: Vec<PathBuf>,
     /// Show only the sums: what would be sent, ignored and held, and how often
     #[arg(long)]

@@ -4,6 +4,7 @@ pub mod cello;
 pub mod check;
 pub mod events;
 mod explain;
+mod files;
 pub mod map;
 pub mod output;
 pub mod replay;

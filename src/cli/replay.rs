@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::serve::Running;
-use super::{Exit, load, output};
+use super::{Exit, files, load, output};
 use crate::config::{Config, Purpose};
 use crate::http;
 use crate::providers::{self, Provider};
@@ -49,7 +49,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, settings: Option<&Path>, json: bool) -> Result<Exit> {
-    let files = files(&args.paths)?;
+    let files = files::found(&args.paths, &["json"])?;
     let purpose = if args.to.is_some() { Purpose::Store } else { Purpose::Offline };
     let mut config = load(settings, purpose)?;
     if let Some(secret) = args.stripe_secret {
@@ -195,38 +195,6 @@ impl Player {
         let lives = store.life(&played.event_id).await?;
         Ok(lives.into_iter().find(|life| life.event_id == played.event_id && life.provider == played.provider))
     }
-}
-
-/// All files named, and all JSON files of the folders named, in the order of their paths.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let mut below = Vec::new();
-            collect(path, &mut below)?;
-            below.sort();
-            files.extend(below);
-        } else {
-            files.push(path.clone());
-        }
-    }
-    if files.is_empty() {
-        bail!("there is no .json file in the folders named");
-    }
-    Ok(files)
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "json") {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 fn throw_away(prefix: &str) -> String {

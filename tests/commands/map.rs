@@ -138,13 +138,101 @@ fn a_line_that_is_no_webhook_is_named_by_its_number_and_the_others_are_mapped() 
 }
 
 #[test]
-fn an_empty_file_is_a_finding_and_an_empty_standard_input_is_none() {
+fn an_empty_file_and_an_empty_standard_input_are_findings() {
     let folder = folder();
     fs::write(folder.path().join("empty.json"), "\n").unwrap();
     let said = run(folder.path(), &[], &["map", "empty.json"]);
     assert_eq!(said.code, 1);
     said.says(&["the file is empty"]);
-    assert_eq!(run(folder.path(), &[], &["map", "--json", "-"]).code, 0);
+    for arguments in [vec!["map", "-"], vec!["map", "--summary", "-"], vec!["map", "--json", "-"]] {
+        let said = run(folder.path(), &[], &arguments);
+        assert_eq!(said.code, 1, "{said:?}");
+        said.says(&["the standard input is empty"]);
+    }
+}
+
+#[test]
+fn a_folder_is_all_the_webhooks_below_it_and_each_row_says_from_which_file_it_is() {
+    let folder = folder();
+    let write = |name: &str, number: usize| fs::write(folder.path().join(name), signup(number)).unwrap();
+    for sub in ["all/a", "all/b"] {
+        fs::create_dir_all(folder.path().join(sub)).unwrap();
+    }
+    write("all/a/one.json", 1);
+    write("all/a/one.jsonl", 2);
+    write("all/b/one.json", 3);
+    fs::write(folder.path().join("all/read.me"), "no webhook").unwrap();
+    let shown = |arguments: &[&str]| -> Vec<String> {
+        let said = run(folder.path(), &[], &[&["map"], arguments].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        said.out.lines().skip(2).filter_map(|row| row.split_whitespace().next().map(str::to_owned)).collect()
+    };
+
+    assert_eq!(shown(&["all"]), ["a/one.json", "a/one.jsonl", "b/one.json"]);
+    assert_eq!(shown(&["all/a"]), ["one.json", "one.jsonl"]);
+    assert_eq!(shown(&["all/b/one.json", "all/a/one.json"]), ["b/one.json", "a/one.json"]);
+
+    let json = run(folder.path(), &[], &["map", "--json", "all"]).lines();
+    let files: Vec<&Value> = json.iter().map(|line| &line["file"]).collect();
+    assert_eq!(files, ["all/a/one.json", "all/a/one.jsonl", "all/b/one.json"]);
+}
+
+#[test]
+fn a_path_with_nothing_to_read_is_said_before_anything_is_mapped() {
+    let folder = folder();
+    fs::write(folder.path().join("good.json"), signup(1)).unwrap();
+    fs::create_dir_all(folder.path().join("empty/below")).unwrap();
+    fs::write(folder.path().join("empty/read.me"), "no webhook").unwrap();
+    for (path, what, fix) in [
+        ("missing.json", "there is no such file or folder", "correct the path"),
+        ("empty", "there is no file of webhooks (.json, .jsonl, .ndjson) in this folder", "name the folder that holds"),
+    ] {
+        for command in [vec!["map"], vec!["map", "--json"], vec!["map", "--summary"]] {
+            let said = run(folder.path(), &[], &[&command[..], &["good.json", path]].concat());
+            assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+            said.says(&[&format!("error: {what}"), &format!("where: {path}"), &format!("fix:   {fix}")]);
+        }
+    }
+    let said = run(folder.path(), &[], &["replay", "good.json", "missing.json"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+    said.says(&["where: missing.json"]);
+}
+
+#[test]
+fn a_summary_names_the_first_of_what_could_not_be_read() {
+    let folder = folder();
+    let text: String = (0..9).map(|number| format!("{}\n{{\"broken\": \n", signup(number))).collect();
+    fs::write(folder.path().join("bad.jsonl"), text).unwrap();
+
+    let said = run(folder.path(), &[], &["map", "--summary", "bad.jsonl"]);
+
+    assert_eq!(said.code, 1);
+    said.says(&["not read:\n  bad.jsonl:2: the body is not JSON", "  bad.jsonl:10: ", "and 4 more"]);
+    assert!(!said.out.contains("bad.jsonl:12:"), "{}", said.out);
+    let summary = &run(folder.path(), &[], &["map", "--summary", "--json", "bad.jsonl"]).lines()[0];
+    assert_eq!((&summary["unreadable"], &summary["problems"][4]["line"]), (&json!(9), &json!(10)));
+    assert_eq!(summary["problems"].as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn a_summary_has_a_row_for_every_reason_and_every_currency() {
+    let folder = folder();
+    let all = format!("{}/fixtures", env!("CARGO_MANIFEST_DIR"));
+    let summary = &run(folder.path(), &[], &["map", "--summary", "--json", &all]).lines()[0];
+    let shown = run(folder.path(), &[], &["map", "--summary", &all]).out;
+
+    let rows: Vec<String> = shown.lines().map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for (word, decision) in [("ignore", "ignored"), ("hold", "held")] {
+        for (reason, count) in summary[decision].as_object().unwrap() {
+            assert!(rows.contains(&format!("{word} {reason} {count}")), "{word} {reason} {count}\n{shown}");
+        }
+    }
+    assert!(summary["ignored"].as_object().unwrap().len() > 6, "{summary}");
+    let sums = summary["sent"]["invoice-paid"]["sums"].as_object().unwrap();
+    assert!(sums.len() > 4, "{summary}");
+    for (currency, sum) in sums {
+        assert!(shown.contains(&format!("{sum} {currency}")), "{sum} {currency}\n{shown}");
+    }
 }
 
 #[test]
@@ -160,7 +248,7 @@ fn few_webhooks_are_a_table_and_many_are_lines_with_the_sums_at_the_end() {
     assert_eq!(table.out.lines().count(), 102, "{}", table.out);
     assert!(table.out.starts_with(" file"), "{}", table.out);
     let rows: Vec<&str> = lines.out.lines().collect();
-    assert!(rows[0].starts_with("signups:1 ") && rows[100].starts_with("signups:101 "), "{}", lines.out);
+    assert!(rows[0].starts_with("signups.jsonl:1 ") && rows[100].starts_with("signups.jsonl:101 "), "{}", lines.out);
     assert!(rows[100].contains("send") && rows[100].contains("new-signup"), "{}", rows[100]);
     let end: Vec<Vec<&str>> = rows[102..].iter().map(|row| row.split_whitespace().collect()).collect();
     assert_eq!(end[2..], [vec!["webhooks", "101"], vec!["send", "new-signup", "101"]]);

@@ -4,7 +4,7 @@
 //! What comes from webhooks goes through [`plain`].
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::summary::Summary;
 use super::{Mapped, Shown};
@@ -49,13 +49,15 @@ pub struct Printer {
     explained: String,
     explain: bool,
     webhooks: usize,
+    /// What the paths of all files begin with.
+    base: PathBuf,
     output: BufWriter<Box<dyn Write>>,
 }
 
 impl Printer {
-    pub fn new(form: Form, explain: bool) -> Self {
+    pub fn new(form: Form, explain: bool, base: PathBuf) -> Self {
         let output = BufWriter::with_capacity(64 * 1024, Box::new(anstream::stdout()) as Box<dyn Write>);
-        Self { form, held: vec![], explained: String::new(), explain, webhooks: 0, output }
+        Self { form, held: vec![], explained: String::new(), explain, webhooks: 0, base, output }
     }
 
     pub fn show(&mut self, mapped: Mapped) -> io::Result<()> {
@@ -67,7 +69,7 @@ impl Printer {
             }
             Form::JsonSummary | Form::Summary => Ok(()),
             Form::Table if self.webhooks <= IN_TABLE => {
-                self.held.extend(rows(&mapped));
+                self.held.extend(rows(&mapped, &self.base));
                 if self.explain || self.webhooks == 1 {
                     self.explained += &mapped.explained();
                 }
@@ -76,7 +78,7 @@ impl Printer {
             Form::Table | Form::Lines => {
                 self.form = Form::Lines;
                 let held = std::mem::take(&mut self.held);
-                held.into_iter().chain(rows(&mapped)).try_for_each(|row| self.line(&row))?;
+                held.into_iter().chain(rows(&mapped, &self.base)).try_for_each(|row| self.line(&row))?;
                 if !self.explain {
                     return Ok(());
                 }
@@ -139,8 +141,9 @@ fn table(rows: Vec<Vec<String>>) -> Table {
     table
 }
 
-fn rows(mapped: &Mapped) -> Vec<Vec<String>> {
-    let file = Path::new(&mapped.file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+fn rows(mapped: &Mapped, base: &Path) -> Vec<Vec<String>> {
+    let file = Path::new(&mapped.file);
+    let file = file.strip_prefix(base).unwrap_or(file).display();
     let file = plain(&mapped.line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}")));
     let kind = plain(mapped.kind.as_deref().unwrap_or_default());
     if let Some(error) = &mapped.error {

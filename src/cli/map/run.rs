@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use indicatif::ProgressBar;
@@ -13,20 +13,25 @@ use super::documents::{Document, Documents, Layout};
 use super::printing::{Form, Printer};
 use super::summary::Summary;
 use super::{Args, Mapped, Mapper};
+use crate::cli::files::{self, is_standard_input};
 use crate::cli::{Exit, output};
 use crate::config::Config;
 use crate::rules::Rules;
+
+/// Of the files that are taken from a folder.
+const ENDINGS: &[&str] = &["json", "jsonl", "ndjson"];
 
 /// What is read at once.
 const BUFFER: usize = 256 * 1024;
 
 /// Maps the files and prints what came of each webhook.
 pub fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Result<Exit> {
+    let files = files::found(&args.files, ENDINGS)?;
     let mapper = Mapper::new(config, rules)?;
-    let form = Form::chosen(json, args.summary, args.files.iter().any(|file| is_standard_input(file)));
-    let mut run =
-        Run { mapper, printer: Printer::new(form, args.explain), summary: Summary::default(), bar: bar(args, form) };
-    let outcome = args.files.iter().try_for_each(|file| run.file(file)).and_then(|()| run.end());
+    let form = Form::chosen(json, args.summary, files.iter().any(|file| is_standard_input(file)));
+    let printer = Printer::new(form, args.explain, files::base(&args.files));
+    let mut run = Run { mapper, printer, summary: Summary::default(), bar: bar(&files, form) };
+    let outcome = files.iter().try_for_each(|file| run.file(file)).and_then(|()| run.end());
     run.bar.finish_and_clear();
     match outcome.map_err(|error| error.downcast::<io::Error>()) {
         // Whoever reads it has heard enough, as `head` has.
@@ -113,9 +118,10 @@ impl Mapper {
         loop {
             let Document { line, body } = match documents.next() {
                 Ok(Some(document)) => document,
-                Ok(None) if is_first && !is_standard_input => {
-                    let problem = "the file is empty; a file holds the exact bodies of webhooks";
-                    return show(Mapped::failed(name.to_owned(), None, problem.to_owned()));
+                Ok(None) if is_first => {
+                    let place = if is_standard_input { "the standard input" } else { "the file" };
+                    let problem = format!("{place} is empty; it should hold the exact bodies of webhooks");
+                    return show(Mapped::failed(name.to_owned(), None, problem));
                 }
                 Ok(None) => return Ok(()),
                 Err(problem) => return show(Mapped::unreadable(name.to_owned(), &problem)),
@@ -132,19 +138,14 @@ impl Mapper {
     }
 }
 
-fn is_standard_input(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
-fn bar(args: &Args, form: Form) -> ProgressBar {
+fn bar(files: &[PathBuf], form: Form) -> ProgressBar {
     // Lines that go by on the same terminal show well enough how far it is, and would be torn apart by a bar.
     if form != Form::Summary && output::is_terminal() {
         return ProgressBar::hidden();
     }
-    if args.files.iter().any(|file| is_standard_input(file)) {
+    if files.iter().any(|file| is_standard_input(file)) {
         return output::progress(None, "{spinner} {pos} webhooks, {per_sec}");
     }
-    let length = |file: &std::path::PathBuf| file.metadata().map_or(0, |file| file.len());
-    let length = args.files.iter().map(length).sum();
+    let length = files.iter().map(|file| file.metadata().map_or(0, |file| file.len())).sum();
     output::progress(Some(length), "{bar:30} {percent}% of {total_bytes}, {bytes_per_sec}, {eta} to go")
 }

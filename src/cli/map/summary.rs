@@ -1,5 +1,5 @@
-//! What all webhooks of a run came to, on one screen: how often what would be sent, with the sums of money, and how
-//! often what is ignored or held.
+//! What all webhooks of a run came to: how often what would be sent, with the sums of money, how often what is ignored or
+//! held for which reason, and where something could not be read. However many webhooks there are, it stays that long.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,32 @@ use serde::Serialize;
 
 use super::{Mapped, Shown};
 use crate::cello::wire;
-use crate::cli::output::{Column, Table, number};
+use crate::cli::output::{Column, Table, plain};
 use crate::decision::Reason;
 use crate::store::{DecisionCount, DecisionState};
 
-/// Rows for the reasons of what is ignored, and of what is held: a screen has 24.
-const REASONS: usize = 5;
-/// Currencies in a row.
-const CURRENCIES: usize = 4;
+/// Of what could not be read, as many are named: enough to see what is wrong with an input.
+const PROBLEMS: usize = 5;
 
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
     pub webhooks: u64,
     /// Of these, what is no webhook or could not be read.
     pub unreadable: u64,
+    /// The first of these.
+    problems: Vec<Problem>,
     sent: BTreeMap<String, Sent>,
     ignored: BTreeMap<String, u64>,
     held: BTreeMap<String, u64>,
+}
+
+/// Something that could not be read, and where it stands.
+#[derive(Debug, Serialize)]
+struct Problem {
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    error: String,
 }
 
 /// Referral events with one trigger.
@@ -38,7 +47,12 @@ impl Summary {
     /// Counts what is known for good. How facts stand that may yet go on is for [`stand`](Self::stand) to say.
     pub fn add(&mut self, mapped: &Mapped) {
         self.webhooks += 1;
-        self.unreadable += u64::from(mapped.error.is_some());
+        if let Some(error) = &mapped.error {
+            self.unreadable += 1;
+            if self.problems.len() < PROBLEMS {
+                self.problems.push(Problem { file: mapped.file.clone(), line: mapped.line, error: error.clone() });
+            }
+        }
         for shown in mapped.decisions.iter().chain(mapped.released.iter().map(|released| &released.decision)) {
             match shown {
                 Shown::Send { referral_event, .. } => {
@@ -84,26 +98,34 @@ impl Summary {
         for (word, reasons) in [("ignore", &self.ignored), ("hold", &self.held)] {
             let mut sorted: Vec<_> = reasons.iter().collect();
             sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-            // The row that would say that there is one more has room for that one.
-            let shown = if sorted.len() > REASONS { REASONS - 1 } else { REASONS };
-            let rest = sorted.split_off(shown.min(sorted.len()));
             for (reason, count) in sorted {
                 row(format!("{word} {reason}"), *count, String::new());
             }
-            if !rest.is_empty() {
-                let count = rest.iter().map(|(_, count)| **count).sum();
-                row(format!("{word}: {}", number(rest.len(), "other reason")), count, String::new());
-            }
         }
-        format!("{table}\n")
+        format!("{table}\n{}", self.unread())
+    }
+
+    /// A paragraph about what could not be read; nothing where there is none.
+    fn unread(&self) -> String {
+        if self.problems.is_empty() {
+            return String::new();
+        }
+        let mut text = "\nnot read:\n".to_owned();
+        for Problem { file, line, error } in &self.problems {
+            let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+            text.push_str(&format!("  {}\n", plain(&format!("{file}{line}: {error}"))));
+        }
+        let more = self.unreadable.saturating_sub(self.problems.len() as u64);
+        if more > 0 {
+            text.push_str(&format!("  and {more} more; without --summary each is shown\n"));
+        }
+        text
     }
 }
 
 impl Sent {
     fn sums(&self) -> String {
-        let shown = self.sums.iter().take(CURRENCIES).map(|(currency, sum)| format!("{sum} {currency}"));
-        let more = self.sums.len().saturating_sub(CURRENCIES);
-        let more = (more > 0).then(|| format!("and {more} more with --json --summary"));
-        shown.chain(more).collect::<Vec<_>>().join(", ")
+        let sums = self.sums.iter().map(|(currency, sum)| format!("{sum} {currency}"));
+        sums.collect::<Vec<_>>().join(", ")
     }
 }
