@@ -1,6 +1,7 @@
 //! The payment providers: what each must be able to do, and the list of them.
 //!
-//! To add one, write a folder with a type that implements [`Provider`] and name it in [`all`]. The contract has no
+//! To add one, write a folder with a type that implements [`Provider`], and name it in [`all`] and
+//! [`PROVIDERS`](crate::facts::PROVIDERS). The contract has no
 //! default methods, so a provider that forgets to verify its webhooks does not compile. `tests/deciding/walks/paddle`
 //! is one to copy.
 
@@ -197,6 +198,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::facts::PROVIDERS;
 
     const BODY: &[u8] = br#"{"id":"evt_1"}"#;
 
@@ -217,7 +219,8 @@ mod tests {
         let names = |config: &Config| enabled(config).iter().map(|provider| provider.name()).collect::<Vec<_>>();
         assert_eq!(names(&config()), ["stripe", "chargebee"]);
         assert_eq!(names(&Config::default()), [""; 0]);
-        assert_eq!(all(&Config::default()).len(), 2, "what was stored can be read all the same");
+        let stored: Vec<_> = all(&Config::default()).iter().map(|provider| provider.name()).collect();
+        assert_eq!(stored, PROVIDERS, "what was stored can be read all the same, and rules may name each");
     }
 
     #[test]

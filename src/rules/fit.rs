@@ -74,19 +74,11 @@ impl<'a> Check<'a> {
         right: &'a IdedExpr,
     ) -> bool {
         for (name, other) in [(left, right), (right, left)] {
-            let words = self.field(name).and_then(|field| Some((field, (field.words?)())));
-            if let (Some(form), Expr::Literal(LiteralValue::String(word))) =
-                (self.field(name).and_then(|field| Some((field, field.form?))), &other.expr)
-                && !form.1.fits(word.inner())
-            {
-                let message = format!("`{}` is never \"{}\"", form.0.path, word.inner());
-                return self.fault(self.place(other), message, Some(form.1.help().into())).sound;
-            }
-            if let (Some((field, words)), Expr::Literal(LiteralValue::String(word))) = (words, &other.expr)
-                && !words.contains(&word.inner())
+            if let (Some(field), Expr::Literal(LiteralValue::String(word))) = (self.field(name), &other.expr)
+                && let Some(help) = field.other_than(word.inner())
             {
                 let message = format!("`{}` is never \"{}\"", field.path, word.inner());
-                return self.fault(self.place(other), message, Some(instead(word.inner(), &words))).sound;
+                return self.fault(self.place(other), message, Some(help)).sound;
             }
         }
         let (Some(left), Some(right)) = (self.type_of(left), self.type_of(right)) else { return true };

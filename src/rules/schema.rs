@@ -10,7 +10,8 @@ use std::sync::Arc;
 use cel::Value;
 use cel::objects::{Key, Map};
 
-use crate::facts::FACT_KINDS;
+use super::report::instead;
+use crate::facts::{FACT_KINDS, PROVIDERS};
 use crate::interval::Interval;
 
 /// One name, such as `invoice.amount_paid`.
@@ -119,7 +120,7 @@ pub fn fields_markdown() -> String {
 }
 
 const FIELDS: &[Field] = &[
-    text("provider", "stripe", "Name of the provider: `stripe` or `chargebee`."),
+    text("provider", "stripe", "Name of the provider: `stripe` or `chargebee`.").one_of(|| PROVIDERS.to_vec()),
     Field { sample: Sample::Fact, ..text("fact.kind", "", "The fact, as in `on`.").one_of(|| FACT_KINDS.to_vec()) },
     text("fact.at", "2026-05-01T09:30:00Z", "When it happened, RFC 3339 in UTC."),
     text("fact.mode", "live", "`live` or `test`; empty where the provider does not say.")
@@ -285,6 +286,15 @@ impl Field {
     /// The name of a member within its item.
     pub fn member(&self) -> &'static str {
         self.path.rsplit_once('.').map_or(self.path, |(_, member)| member)
+    }
+
+    /// What to write instead of a text that the value can never be; `None` where it can.
+    pub fn other_than(&self, text: &str) -> Option<String> {
+        if let Some(form) = self.form.filter(|form| !form.fits(text)) {
+            return Some(form.help().to_owned());
+        }
+        let words = self.words.map(|words| words()).filter(|words| !words.contains(&text))?;
+        Some(instead(text, &words))
     }
 
     pub fn exists_on(&self, kind: &str) -> bool {

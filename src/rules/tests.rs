@@ -580,6 +580,13 @@ fn mistakes_that_people_make_are_told_with_the_way_out() {
         ("has(customer.metadata['a-b'])", "`has` needs a name with a dot in it", "`'a-b' in customer.metadata`"),
         ("5 in customer.metadata", "its keys are string, and this is int", ""),
         ("int(customer.metadata.seats) > 'x'", "`>` cannot be used on int and string", ""),
+        // words
+        ("provider == 'Stripe'", "`provider` is never \"Stripe\"", "did you mean `stripe`?"),
+        ("'Chargebee' != provider", "`provider` is never \"Chargebee\"", "did you mean `chargebee`?"),
+        ("provider in ['stripe', 'paypal']", "`provider` is never \"paypal\"", "use one of: stripe, chargebee"),
+        ("fact.mode != 'Test'", "`fact.mode` is never \"Test\"", "did you mean `test`?"),
+        ("fact.kind == 'invoice_paid'", "`fact.kind` is never \"invoice_paid\"", "did you mean `invoice-paid`?"),
+        ("invoice.interval == 'month'", "`invoice.interval` is never \"month\"", "did you mean `monthly`?"),
         // codes
         ("customer.country == 'Germany'", "`customer.country` is never \"Germany\"", "such as 'DE'"),
         ("invoice.country in ['DE', 'at']", "`invoice.country` is never \"at\"", "such as 'DE'"),
@@ -646,7 +653,8 @@ fn loads_when(when: &str) -> Result<(), String> {
 #[test]
 fn what_is_sound_loads() {
     for when in [
-        "provider == 'stripe'",
+        "provider == 'stripe' && provider != 'chargebee'",
+        "fact.type == 'whatever.comes' && invoice.billing_reason != 'a_word_of_tomorrow'",
         "type(raw.amount) == int",
         "optional.of(invoice.seats).orValue(1) > 0",
         "[1].exists(x, [2].exists(y, y > x))",
