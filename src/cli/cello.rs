@@ -38,7 +38,7 @@ pub enum CelloCommand {
         /// Your id of the referred user
         user: String,
     },
-    /// Send the body of one referral event, as `map` prints it, and show what Cello answers
+    /// Send the body of one referral event, the `referral_event` of `map --json`, and show what Cello answers
     Send {
         /// The file with the body, or `-` for standard input; it is sent byte for byte
         file: PathBuf,

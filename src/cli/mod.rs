@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use thiserror::Error;
 
-use crate::config::{Config, Purpose, Triggers};
+use crate::config::{Config, LogFormat, Purpose, Triggers};
 use crate::rules::Rules;
 
 /// Turns the webhooks of Stripe and Chargebee into referral events for Cello, and delivers them until Cello has them.
@@ -28,6 +28,8 @@ use crate::rules::Rules;
     version,
     after_help = "To begin, play the fixtures through a relay of their own, without any account:\n  \
                   cello-relay replay fixtures\n\n\
+                  To set it up: `cello-relay check --example` prints a settings file with every setting, and\n\
+                  `cello-relay check` tells what is missing.\n\n\
                   Exit codes: 0 done, 1 done with findings, 2 could not run."
 )]
 pub struct Cli {
@@ -44,24 +46,32 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Receive webhooks and deliver referral events until told to stop
+    ///
+    /// With --json: the log as JSON, one line for each event.
     Serve {
         /// Send to a stand-in for Cello in this process instead of to Cello: works without any account
         #[arg(long)]
         sandbox: bool,
     },
     /// Post webhook files, signed, through the real HTTP path, and show what Cello got for each
+    ///
+    /// Without --to the relay is one of its own, and Cello a stand-in: nothing leaves this machine, and nothing is left
+    /// behind.
     Replay(replay::Args),
     /// Show what would be sent for each webhook of the files, and why; sends nothing, keeps nothing
     ///
     /// The webhooks, in order, are one story: what an early one tells of a customer holds for the later ones. A file
     /// may hold any number of them, one on each line or over many lines. Up to 100 are shown as a table, more line by
-    /// line with a summary at the end, as is what comes from standard input.
+    /// line with a summary at the end, as is what comes from standard input. Ends with 1 when something in it could not
+    /// be read. With --json: one object on each line, one for each webhook.
     Map(map::Args),
     /// Print the rules in force, or try them on cases of your own
+    ///
+    /// To change them, keep what it prints as a file, change that, and name it in the setting `rules`.
     Rules(rules::Args),
     /// Find out whether this installation is able to work, with a fix for each finding
     Check(check::Args),
-    /// Look into the store: list, show one whole life, retry, discard, remap
+    /// Look into the store: list, show one whole life, say why, retry, discard, remap
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Ask Cello directly, with the login of the relay
@@ -74,7 +84,10 @@ impl Cli {
         let load = |purpose| load(self.config.as_deref(), purpose);
         match self.command {
             Command::Serve { sandbox } => {
-                let config = load(if sandbox { Purpose::ServeSandbox } else { Purpose::Serve })?;
+                let mut config = load(if sandbox { Purpose::ServeSandbox } else { Purpose::Serve })?;
+                if self.json {
+                    config.log.format = LogFormat::Json;
+                }
                 serve::run(config, sandbox).await
             }
             Command::Replay(args) => replay::run(args, self.config.as_deref(), self.json).await,

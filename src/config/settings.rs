@@ -84,7 +84,7 @@ pub static SETTINGS: &[Setting] = &[
             set: |c, word| put(&mut c.triggers, Triggers::parse(word)),
             get: |c| Some(c.triggers.as_str().into()),
         },
-        "`all`, or `current` for a Cello account that takes only new-signup, invoice-paid and charge-refunded.",
+        "`all`, or `current` for a Cello account that does not know the three subscription triggers.",
     ),
     with_default(
         "server.bind",

@@ -33,6 +33,18 @@ async fn a_signed_webhook_is_on_disk_when_it_is_answered_and_its_event_reaches_c
 }
 
 #[tokio::test]
+async fn asked_for_json_it_logs_json_whatever_the_settings_say() {
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let mut command = place.serve(&cello);
+    command.arg("--json").env("RELAY__LOG__FORMAT", "text");
+
+    let (code, log) = Serving::start(command).await.terminate().await;
+
+    assert_eq!(code, Some(0));
+    assert!(log.iter().all(|line| line.starts_with('{')), "{log:?}");
+}
+
+#[tokio::test]
 async fn what_was_stored_while_a_provider_was_on_is_decided_after_it_was_switched_off() {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
     let body = customer_created(1, false);
