@@ -8,6 +8,7 @@ mod event_table;
 mod tables;
 
 use std::path::Path;
+use std::process::Command;
 
 use cello_relay::cello::ANSWERS;
 use cello_relay::cli::Cli;
@@ -29,6 +30,7 @@ fn every_generated_table_is_what_the_program_says() {
         ("replay", tables::replay("fixtures/stories/stripe-refund-basil")),
         ("explained", tables::explained("fixtures/chargebee/payment-succeeded-pc2-monthly-gbp.json")),
         ("events", event_table::render()),
+        ("triggers", tables::triggers()),
         ("fields", fields_markdown()),
         ("commands", tables::commands()),
         ("answers", tables::answers(ANSWERS)),
@@ -90,6 +92,27 @@ fn every_rule_in_the_readme_loads() {
             panic!("{problem}");
         }
     }
+}
+
+/// The block is pasted into a shell, in a folder with nothing but the fixtures.
+#[test]
+fn the_commands_that_change_a_rule_change_it() {
+    let readme = read();
+    let block = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let block = block.into_iter().find(|block| block.contains("> rules.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+    std::os::unix::fs::symlink(fixtures, folder.path().join("fixtures")).unwrap();
+    let script = block.replace("cargo run --", env!("CARGO_BIN_EXE_cello-relay"));
+
+    let mut shell = Command::new("sh");
+    tables::without_settings(&mut shell);
+    let output = shell.args(["-e", "-c", &script]).current_dir(folder.path()).output().unwrap();
+
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let purchases: Vec<&str> = text.lines().filter(|line| line.contains("rule purchase")).collect();
+    assert!(purchases.len() == 2 && purchases[0].contains(" 5500 ") && purchases[1].contains(" 5000 "), "{text}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use cello_relay::cello::answers::Row;
 use cello_relay::cli::Cli;
+use cello_relay::referral_event::Trigger;
+use cello_relay::rules::Rules;
 use clap::CommandFactory;
 
 pub fn answers(rows: &[Row]) -> String {
@@ -19,6 +21,26 @@ pub fn codes(codes: impl Iterator<Item = (&'static str, &'static str)>) -> Strin
     let mut table = String::from("| Code | Meaning |\n|---|---|\n");
     for (code, meaning) in codes {
         table.push_str(&format!("| `{code}` | {meaning} |\n"));
+    }
+    table
+}
+
+/// Everything Cello can be told of, and the shipped rule that does so.
+pub fn triggers() -> String {
+    let mut table = String::from(
+        "| Trigger | Shipped rule | Fact | Price | With `triggers = \"current\"` |\n|---|---|---|---|---|\n",
+    );
+    let shipped = Rules::shipped().unwrap();
+    for trigger in Trigger::ALL {
+        let rows = shipped.summary().into_iter().filter(|row| row.trigger == trigger);
+        let code = |word: &str| format!("`{word}`");
+        let cells: Vec<[String; 3]> =
+            rows.map(|row| [code(row.name), code(row.on), row.price.map_or("none".to_owned(), code)]).collect();
+        let none = ["none; for rules of your own".to_owned(), String::new(), String::new()];
+        for [rule, fact, price] in if cells.is_empty() { vec![none] } else { cells } {
+            let on = if trigger.is_current() { "on" } else { "off" };
+            table.push_str(&format!("| `{trigger}` | {rule} | {fact} | {price} | {on} |\n"));
+        }
     }
     table
 }
@@ -59,11 +81,15 @@ pub fn explained(file: &str) -> String {
     format!("```text\n{explained}")
 }
 
-/// Runs it where there is no `relay.toml` and names are short.
-fn printed(command: &mut Command) -> String {
+pub fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RELAY__")) {
         command.env_remove(name);
     }
+}
+
+/// Runs it where there is no `relay.toml` and names are short.
+fn printed(command: &mut Command) -> String {
+    without_settings(command);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
