@@ -12,7 +12,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, operators};
 use cel::{Env, Program, Value};
 
 use super::ast::{Loop, Shape, children, entered, macro_of, path, shape};
-use super::expression::{Failure, Problem, Purpose, evaluate, symbol, written_instead};
+use super::expression::{Failure, Problem, Purpose, evaluate, symbol, unwrapped, written_instead};
 use super::input::Variables;
 use super::report::instead;
 use super::schema::{self, Field, Kind};
@@ -277,6 +277,12 @@ impl<'a> Check<'a> {
 
     pub(super) fn type_of(&self, expr: &IdedExpr) -> Option<Type> {
         self.seen.get(&expr.id).and_then(|seen| seen.type_)
+    }
+
+    /// The value of a node that is the same for every fact.
+    pub(super) fn constant(&self, expr: &IdedExpr) -> Option<Value> {
+        self.seen.get(&expr.id).filter(|seen| seen.constant)?;
+        evaluate(expr, &self.sample.context).ok().map(unwrapped)
     }
 
     fn is_loop_variable(&self, name: &str) -> bool {

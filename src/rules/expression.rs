@@ -38,6 +38,8 @@ pub(super) enum Purpose {
     Condition,
     /// `price` and `seats`.
     Whole,
+    /// `price`, where Cello needs one.
+    NeededPrice,
     Text,
     Currency,
     Interval,
@@ -230,7 +232,7 @@ pub(super) fn evaluate(expr: &IdedExpr, context: &Context<'_, '_>) -> Result<Val
 }
 
 /// What is in an optional value, else null.
-fn unwrapped(value: Value) -> Value {
+pub(super) fn unwrapped(value: Value) -> Value {
     let Value::Opaque(opaque) = &value else { return value };
     match opaque.downcast_ref::<OptionalValue>() {
         Some(optional) => optional.value().cloned().unwrap_or(Value::Null),

@@ -1,6 +1,7 @@
 //! Whether types fit: operands that evaluating the sample cannot show, because they would be skipped, comparisons
 //! that are never true, and the result of the whole.
 
+use cel::Value;
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
 use super::ast::{Shape, path};
@@ -42,6 +43,7 @@ impl<'a> Check<'a> {
             Purpose::Whole => {
                 (matches!(type_, Type::Int | Type::Null | Type::Optional), "a whole number (int) or null")
             }
+            Purpose::NeededPrice => (matches!(type_, Type::Int | Type::Null | Type::Optional), "a whole number (int)"),
             Purpose::Text => (matches!(type_, Type::Text | Type::Null | Type::Optional), "a text (string) or null"),
             Purpose::Currency => {
                 (matches!(type_, Type::Text | Type::Null | Type::Optional), "a currency (string) or null")
@@ -53,6 +55,18 @@ impl<'a> Check<'a> {
         if !fits {
             let message = format!("this has to be {want}, and it is {type_}");
             self.fault(at, message, None);
+            return;
+        }
+        // What is the same for every fact would fail each of them.
+        match self.constant(expr) {
+            Some(Value::Null) if purpose == Purpose::NeededPrice => {
+                let help = "Cello needs a price with this trigger; say in `when` what is not to be sent".to_owned();
+                self.fault(at, "this is always null", Some(help));
+            }
+            Some(Value::Int(number)) if number < 0 => {
+                self.fault(at, "this is always negative", Some("amounts are positive, refunds too".into()));
+            }
+            _ => {}
         }
     }
 

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::expression::{Expression, Purpose};
+use super::pairs::{facts_for, has_no_price};
 use super::report::{Finding, RulesError, instead};
 use super::{Rule, Rules};
 use crate::facts::FACT_KINDS;
@@ -146,7 +147,8 @@ impl Loader<'_> {
 
         let mut expression = |key, purpose| texts.get(key).and_then(|text| self.expression(text, purpose, on));
         let when = expression("when", Purpose::Condition);
-        let price = expression("price", Purpose::Whole);
+        let needs_price = trigger.is_some_and(Trigger::needs_price);
+        let price = expression("price", if needs_price { Purpose::NeededPrice } else { Purpose::Whole });
         let currency = expression("currency", Purpose::Currency);
         let interval = expression("interval", Purpose::Interval);
         let product_key = expression("product_key", Purpose::Text);
@@ -155,14 +157,32 @@ impl Loader<'_> {
         if let (Some(currency), None) = (texts.get("currency"), texts.get("price")) {
             self.fault(currency.span.clone(), "a currency says nothing without a price", Some("add `price`".into()));
         }
-        let has_price = table.keys().any(|key| key.get_ref() == "price");
-        if let Some(word) = trigger.filter(|trigger| trigger.needs_price())
-            && !has_price
-        {
+        if let Some(trigger) = trigger {
             let at = texts.get("trigger").map_or(here, |text| text.span.clone());
-            self.fault(at, format!("Cello needs a price with {word}"), Some("add `price = \"…\"`".into()));
+            self.pair(on, trigger, at.clone());
+            let price = table.keys().find(|key| key.get_ref() == "price");
+            match price {
+                None if needs_price => {
+                    let help = Some("add `price = \"…\"`".into());
+                    self.fault(at, format!("Cello needs a price with {trigger}"), help);
+                }
+                Some(price) if has_no_price(trigger) => {
+                    let message = format!("there is no price with {trigger}");
+                    self.fault(price.span(), message, Some("remove this line".into()));
+                }
+                _ => {}
+            }
         }
         Some(Rule { name: name?, on: on?, when, trigger: trigger?, price, currency, interval, product_key, seats })
+    }
+
+    /// Refuses a trigger that would tell Cello something that the fact is not.
+    fn pair(&mut self, on: Option<&str>, trigger: Trigger, at: Range<usize>) {
+        let (facts, because) = facts_for(trigger);
+        if let Some(on) = on.filter(|on| !facts.contains(on)) {
+            let help = format!("{because}: {trigger} goes with {}", facts.join(" or "));
+            self.fault(at, format!("{on} cannot be told as {trigger}"), Some(help));
+        }
     }
 
     fn name(&mut self, name: &Text<'_>) -> Option<String> {

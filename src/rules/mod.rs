@@ -12,6 +12,7 @@ mod fit;
 mod input;
 mod load;
 mod names;
+mod pairs;
 mod report;
 #[cfg(test)]
 mod samples;

@@ -53,13 +53,15 @@ fn the_examples_on_the_shipped_page_load() {
     let examples: Vec<String> = values.chain(conditions).collect();
     assert_eq!(examples.len(), 14);
     for example in examples {
-        let on = match example.split_once('"').unwrap().1 {
-            subscription if subscription.starts_with("subscription") => "subscription-started",
-            refund if refund.contains("refund.") => "payment-refunded",
-            _ => "invoice-paid",
+        let (on, trigger) = match example.split_once('"').unwrap().1 {
+            subscription if subscription.starts_with("subscription") => {
+                ("subscription-started", "subscription-created")
+            }
+            refund if refund.contains("refund.") => ("payment-refunded", "charge-refunded"),
+            _ => ("invoice-paid", "invoice-paid"),
         };
         let price = if example.starts_with("when") { "price = '1'" } else { "" };
-        let text = format!("[[rule]]\nname='a'\non='{on}'\ntrigger='invoice-paid'\n{example}\n{price}");
+        let text = format!("[[rule]]\nname='a'\non='{on}'\ntrigger='{trigger}'\n{example}\n{price}");
         if let Err(error) = Rules::load(&text, "rules.toml") {
             panic!("{error}");
         }
@@ -224,12 +226,12 @@ rules.toml:6:9: this has to be a condition, true or false, and it is int
 "#,
     );
     for (line, message) in [
-        ("price = 'invoice.id'", "this has to be a whole number (int) or null, and it is string"),
-        ("price = 'invoice.recurring ? 1 : 2.5'", "this has to be a whole number (int) or null, and it is double"),
-        ("price = 'raw.a == 1'", "this has to be a whole number (int) or null, and it is bool"),
-        ("price = '{1: 1}'", "this has to be a whole number (int) or null, and it is map"),
-        ("price = '[invoice.seats].map(x, x + 1)'", "this has to be a whole number (int) or null, and it is list"),
-        ("price = 'string(100 / (invoice.amount_paid - 5831))'", "or null, and it is string"),
+        ("price = 'invoice.id'", "this has to be a whole number (int), and it is string"),
+        ("price = 'invoice.recurring ? 1 : 2.5'", "this has to be a whole number (int), and it is double"),
+        ("price = 'raw.a == 1'", "this has to be a whole number (int), and it is bool"),
+        ("price = '{1: 1}'", "this has to be a whole number (int), and it is map"),
+        ("price = '[invoice.seats].map(x, x + 1)'", "this has to be a whole number (int), and it is list"),
+        ("price = 'string(100 / (invoice.amount_paid - 5831))'", "(int), and it is string"),
         ("price = '1'\nseats = 'invoice.id'", "this has to be a whole number (int) or null, and it is string"),
         ("price = '1'\ncurrency = '978'", "this has to be a currency (string) or null, and it is int"),
         ("price = '1'\ncurrency = '\"EURO\"'", "\"EURO\" is no currency"),
@@ -701,7 +703,7 @@ fn the_type_of_what_depends_on_the_raw_object_is_known_as_far_as_functions_tell(
     ] {
         let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'";
         let text = refused(&format!("{rule}\nprice = \"{price}\""));
-        assert!(text.contains(&format!("or null, and it is {type_}")), "{text}");
+        assert!(text.contains(&format!("(int), and it is {type_}")), "{text}");
     }
     for (when, type_) in [("size(raw.a)", "int"), ("raw[raw.key].?a", "optional")] {
         let text = refused_when(when);
@@ -736,4 +738,102 @@ fn the_raw_object_is_asked_for_only_by_rules_that_look_at_it() {
         let rule = "name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = '1'";
         assert!(Rules::load(&format!("[[rule]]\n{rule}\n{field}"), "rules.toml").unwrap().use_raw(), "{field}");
     }
+}
+
+#[test]
+fn a_trigger_that_the_fact_is_not_is_refused() {
+    assert_text(
+        &refused("name = 'p'\non = 'invoice-paid'\ntrigger = 'charge-refunded'\nprice = 'invoice.amount_paid'"),
+        r#"
+rules.toml:4:11: invoice-paid cannot be told as charge-refunded
+   |
+ 4 | trigger = 'charge-refunded'
+   |           ^^^^^^^^^^^^^^^^^
+   = a refund is money that was given back: charge-refunded goes with payment-refunded
+"#,
+    );
+    let mut loaded = vec![];
+    for on in FACT_KINDS {
+        for trigger in Trigger::ALL {
+            let price = if pairs::has_no_price(trigger) { "" } else { "price = '1'" };
+            match Rules::load(&format!("[[rule]]\nname='p'\non='{on}'\ntrigger='{trigger}'\n{price}"), "rules.toml") {
+                Ok(_) => loaded.push(format!("{on} {trigger}")),
+                Err(error) => assert_eq!(error.findings.len(), 1, "{error}"),
+            }
+        }
+    }
+    assert_eq!(
+        loaded,
+        [
+            "customer-seen new-signup",
+            "customer-seen demo-call-attended",
+            "invoice-paid invoice-paid",
+            "payment-refunded charge-refunded",
+            "subscription-started demo-call-attended",
+            "subscription-started subscription-created",
+            "subscription-started subscription-updated",
+            "subscription-changed subscription-created",
+            "subscription-changed subscription-updated",
+            "subscription-changed subscription-canceled",
+            "subscription-ended subscription-canceled",
+        ]
+    );
+}
+
+#[test]
+fn a_price_stands_where_cello_takes_one_and_nowhere_else() {
+    assert_text(
+        &refused("name = 'p'\non = 'customer-seen'\ntrigger = 'new-signup'\nprice = '500'"),
+        r#"
+rules.toml:5:1: there is no price with new-signup
+   |
+ 5 | price = '500'
+   | ^^^^^
+   = remove this line
+"#,
+    );
+    for (on, trigger) in [("customer-seen", "demo-call-attended"), ("subscription-ended", "subscription-canceled")] {
+        let text = refused(&format!("name = 'p'\non = '{on}'\ntrigger = '{trigger}'\nprice = '1'"));
+        assert!(text.contains(&format!("there is no price with {trigger}")), "{text}");
+    }
+}
+
+#[test]
+fn a_price_that_could_only_fail_is_refused() {
+    assert_text(
+        &refused("name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = 'null'"),
+        r#"
+rules.toml:5:10: this is always null
+   |
+ 5 | price = 'null'
+   |          ^^^^
+   = Cello needs a price with this trigger; say in `when` what is not to be sent
+"#,
+    );
+    let priced = |price: &str| format!("name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\n{price}");
+    for (line, message) in [
+        ("price = 'optional.none()'", "this is always null"),
+        ("price = '[1, null][1]'", "this is always null"),
+        ("price = 'invoice.recurring ? invoice.amount_paid : null'", "this is always null"),
+        ("price = '-1'", "this is always negative"),
+        ("price = 'invoice.recurring ? 1 : 5 - 6'", "this is always negative"),
+        ("price = '1'\nseats = '-1'", "this is always negative"),
+    ] {
+        let text = refused(&priced(line));
+        assert!(text.contains(message) && text.matches("rules.toml:").count() == 1, "{line}\n{text}");
+    }
+    for line in [
+        "price = '0'",
+        "price = 'invoice.seats'",
+        "price = 'invoice.amount_paid - 5832'",
+        "price = 'invoice.lines.map(l, l.recurring ? null : l.amount)[0]'",
+        "price = 'raw.?amount.orValue(0)'",
+        "price = '1'\nseats = 'null'",
+    ] {
+        if let Err(error) = Rules::load(&format!("[[rule]]\n{}", priced(line)), "rules.toml") {
+            panic!("{error}");
+        }
+    }
+    let leaves_out = "[[rule]]\nname='s'\non='subscription-started'\ntrigger='subscription-created'\nprice='null'";
+    assert!(Rules::load(leaves_out, "rules.toml").is_ok(), "Cello takes it without a price");
 }
