@@ -12,10 +12,11 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, operators};
 use cel::{Env, Program, Value};
 
 use super::ast::{Loop, Shape, children, entered, macro_of, path, shape};
-use super::expression::{Failure, Problem, Purpose, evaluate, symbol, unwrapped, written_instead};
+use super::expression::{Failure, Problem, Purpose, evaluate, symbol, unwrapped};
 use super::input::Variables;
 use super::report::instead;
 use super::schema::{self, Field, Kind};
+use super::syntax::written_instead;
 use super::types::{FUNCTIONS, MACROS, Type, is_operator, result_of};
 
 /// What the check found out about an expression.

@@ -16,6 +16,7 @@ use super::ast::{children, depth, null_is_absent, path};
 use super::check;
 use super::input::Variables;
 use super::schema::{Field, Kind};
+use super::syntax::syntax_problems;
 use super::types::Type;
 
 /// Bytes. A longer condition is better written as two rules.
@@ -86,8 +87,7 @@ impl Expression {
         let compiled = catch_unwind(AssertUnwindSafe(|| env.compile(text)));
         let program = match compiled {
             Ok(Ok(program)) => program,
-            // What follows the first fault is mostly its echo.
-            Ok(Err(errors)) => return Err(errors.errors.iter().take(1).map(|e| syntax_problem(text, e)).collect()),
+            Ok(Err(errors)) => return Err(syntax_problems(text, &errors.errors)),
             Err(_) => return Err(vec![Problem::new(all, "the expression cannot be read", None)]),
         };
         let mut ast = program.expression().clone();
@@ -282,54 +282,5 @@ pub(super) fn symbol(function: &str) -> &str {
         "_._" => ".",
         "_?_:_" => "? :",
         name => name.trim_matches('_'),
-    }
-}
-
-fn syntax_problem(text: &str, error: &cel::ParseError) -> Problem {
-    // The parser counts lines and characters from 1.
-    let (line, column) = error.pos;
-    let line = usize::try_from(line).unwrap_or(1).max(1);
-    let line_start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let before = usize::try_from(column).unwrap_or(1).saturating_sub(1);
-    let at = text[line_start..].char_indices().nth(before).map_or(text.len(), |(at, _)| line_start + at);
-    let message = error.msg.split(" expecting ").next().unwrap_or_default().trim();
-    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-    if message.contains("has() macro") {
-        let help = "write `has(a.b)`; for a key that is no plain word, `'a-b' in customer.metadata`".to_owned();
-        return Problem::new(at..at, "`has` needs a name with a dot in it", Some(help));
-    }
-    // The parser's grammar talks of tokens; what stands in quotes is what it stumbled over.
-    let token = message.split_once('\'').and_then(|(_, rest)| rest.strip_suffix('\'')).map(str::trim);
-    let (message, help) = match token {
-        Some("") => ("a space of another kind is not expected here".to_owned(), Some("write a plain space")),
-        Some(token) if token.contains("<EOF>") => ("it ends too early".to_owned(), None),
-        Some(token) => match token.split_once("' at '") {
-            Some((missing, before)) => (format!("`{missing}` is missing before `{before}`"), None),
-            None => (format!("`{token}` is not expected here"), written_instead(&text[..at], token)),
-        },
-        None => (message.to_owned(), None),
-    };
-    let width = token.map_or(1, str::len).max(1);
-    Problem::new(at..at + width, format!("the expression is not valid CEL: {message}"), help.map(str::to_owned))
-}
-
-/// What to write instead of the words of another language, after what stands `before` them.
-pub(super) fn written_instead(before: &str, token: &str) -> Option<&'static str> {
-    match token {
-        "=" => Some("compare with `==`"),
-        "and" | "AND" | "&" => Some("write `&&`"),
-        "or" | "OR" | "|" => Some("write `||`"),
-        "not" | "NOT" => Some("write `!`"),
-        "!" => Some("write `!=`"),
-        ">" if before.ends_with('<') => Some("write `!=`"),
-        "," => Some("numbers have no separators, and amounts are whole: 10.00 is 1000"),
-        _ if token.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => {
-            Some("write straight quotes: 'text'")
-        }
-        _ if token.starts_with(['\'', '"']) => Some("a text ends with the quote it begins with"),
-        _ if before.split_whitespace().last().is_some_and(|word| ["not", "NOT"].contains(&word)) => {
-            Some("write `!` instead of `not`")
-        }
-        _ => None,
     }
 }

@@ -17,6 +17,7 @@ mod report;
 #[cfg(test)]
 mod samples;
 mod schema;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod types;

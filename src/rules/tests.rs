@@ -278,6 +278,27 @@ rules.toml:6:44: the expression is not valid CEL: it ends too early
 "#,
     );
     assert_text(
+        &refused("name = 'p'\non = 'invoice-paid'\ntrigger = 'invoice-paid'\nprice = 'invoice.recurring ? 5'"),
+        r#"
+rules.toml:5:31: the expression is not valid CEL: it ends too early
+   |
+ 5 | price = 'invoice.recurring ? 5'
+   |                               ^
+   = after `?` stand two values: `condition ? value : other`; `null` leaves a value out
+"#,
+    );
+    for (half, message) in [
+        ("invoice.recurring ? : true", "`:` is not expected here"),
+        ("(invoice.recurring ? true)", "`)` is not expected here"),
+        ("invoice.recurring ?", "it ends too early"),
+        ("invoice.recurring ? true ? false", "`?` is not expected here"),
+    ] {
+        let text = refused_when(half);
+        assert!(text.contains(message) && text.contains("after `?` stand two values"), "{text}");
+    }
+    assert!(!refused_when("invoice.recurring ? true :").contains("Incomplete"));
+    assert!(!refused_when("invoice.recurring ||").contains("after `?`"));
+    assert_text(
         &refused_when("invoice.recurring and true"),
         r#"
 rules.toml:6:27: the expression is not valid CEL: `and` is not expected here
