@@ -137,7 +137,7 @@ fn a_case_without_an_expected_result_says_how_to_write_it_and_accept_writes_it()
 
     let accepted = place.test(&["--accept"]);
     assert_eq!(accepted.code, 0);
-    accepted.says(&["\"trigger\":\"new-signup\"", "written: own.cases/signup.expected.json"]);
+    accepted.says(&["\"trigger\":\"new-signup\"", "written: own.cases/signup.expected.json", "1 accepted as new."]);
     let shipped = fs::read_to_string(Path::new(EXAMPLES).join("shipped.cases/signup.expected.json")).unwrap();
     assert_eq!(fs::read_to_string(place.case("signup.expected.json")).unwrap(), shipped);
     assert_eq!(place.test(&[]).code, 0);
@@ -149,7 +149,18 @@ fn accept_shows_what_differs_before_it_writes() {
     let before = fs::read_to_string(place.case("signup.expected.json")).unwrap();
     let accepted = place.test(&["--accept"]);
     assert_eq!(accepted.code, 0);
-    accepted.says(&["payload.price", "11900", "10000", "written: own.cases/purchase-and-refund.expected.json"]);
+    accepted.says(&[
+        "payload.price",
+        "11900",
+        "10000",
+        "written: own.cases/purchase-and-refund.expected.json",
+        "4 cases: 3 ok, 1 accepted as changed.\nRead what was written before you keep it.",
+    ]);
+    for failure in ["differs", " got"] {
+        assert!(!accepted.out.contains(failure), "nothing failed: {accepted:?}");
+    }
+    let head = accepted.out.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(head, "case result where expected before expected now");
     assert_eq!(fs::read_to_string(place.case("signup.expected.json")).unwrap(), before, "what was right stays");
     assert_eq!(place.test(&[]).code, 0);
 }

@@ -200,10 +200,12 @@ fn accept(case: &Case, came: &[Came]) -> Result<()> {
 }
 
 fn text(all: &[Tried], accepting: bool) -> String {
-    let columns = ["case", "result", "where", "expected", "got"].map(Column::text);
+    // What is accepted was expected until now.
+    let heads = if accepting { ["expected before", "expected now"] } else { ["expected", "got"] };
+    let columns = ["case", "result", "where"].into_iter().chain(heads).map(Column::text).collect::<Vec<_>>();
     let mut table = Table::new(&columns);
     for tried in all {
-        let (word, tone) = tried.result.shown();
+        let (word, tone) = tried.shown();
         let mut first = vec![(tried.case.clone(), None), (word.to_owned(), Some(tone))];
         for difference in &tried.differences {
             // Only the first row of a case names it.
@@ -230,29 +232,33 @@ fn text(all: &[Tried], accepting: bool) -> String {
     }
     let count = |outcome| all.iter().filter(|tried| tried.result == outcome).count();
     text.push_str(&format!("{}: {} ok", number(all.len(), "case"), count(Outcome::Ok)));
-    for (outcome, words) in [
-        (Outcome::Differs, if count(Outcome::Differs) == 1 { "differs" } else { "differ" }),
-        (Outcome::NothingExpected, "without an expected result"),
-        (Outcome::Broken, "broken"),
+    for (outcome, words, accepted) in [
+        (Outcome::Differs, if count(Outcome::Differs) == 1 { "differs" } else { "differ" }, "accepted as changed"),
+        (Outcome::NothingExpected, "without an expected result", "accepted as new"),
+        (Outcome::Broken, "broken", "broken"),
     ] {
         if count(outcome) > 0 {
-            text.push_str(&format!(", {} {words}", count(outcome)));
+            text.push_str(&format!(", {} {}", count(outcome), if accepting { accepted } else { words }));
         }
     }
     text.push_str(".\n");
+    if all.iter().any(|tried| tried.wrote.is_some()) {
+        text.push_str("Read what was written before you keep it.\n");
+    }
     if count(Outcome::Differs) > 0 && !accepting {
         text.push_str("If what came is right, --accept writes it as the expected result.\n");
     }
     text
 }
 
-impl Outcome {
-    fn shown(self) -> (&'static str, Tone) {
-        match self {
-            Self::Ok => ("ok", Tone::Good),
-            Self::Differs => ("differs", Tone::Bad),
-            Self::NothingExpected => ("new", Tone::Open),
-            Self::Broken => ("broken", Tone::Bad),
+impl Tried {
+    fn shown(&self) -> (&'static str, Tone) {
+        match self.result {
+            Outcome::Ok => ("ok", Tone::Good),
+            Outcome::Differs | Outcome::NothingExpected if self.wrote.is_some() => ("accepted", Tone::Open),
+            Outcome::Differs => ("differs", Tone::Bad),
+            Outcome::NothingExpected => ("new", Tone::Open),
+            Outcome::Broken => ("broken", Tone::Bad),
         }
     }
 }
