@@ -25,6 +25,7 @@
 //! - [`relay`]: the loops that decide and deliver, and what they go by
 //! - [`telemetry`]: log format, and every metric
 //! - [`clock`], [`http`]: the time of day and HTTP clients, handed in
+//! - [`crash_points`]: where tests have the process die
 //!
 //! `server`, `relay` and `cli` use `providers`, `attribution`, `rules`, `cello` and `store`; those know nothing of each
 //! other but [`facts`] and [`referral_event`].
@@ -34,6 +35,7 @@ pub mod cello;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crash_points;
 pub mod decision;
 pub mod facts;
 pub mod http;

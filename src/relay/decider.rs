@@ -14,6 +14,7 @@ use super::stopped;
 use super::waiting::in_an_hour;
 use crate::cello::Client;
 use crate::clock::Clock;
+use crate::crash_points::{CrashPoint, reach};
 use crate::decision::{Reason, Verdict};
 use crate::providers::Question;
 use crate::store::{HeldFact, Store, StoreError, Webhook, WebhookState, Work};
@@ -95,12 +96,14 @@ impl Decider {
             return Ok(0);
         }
         let webhooks: Arc<[Webhook]> = webhooks.into();
+        reach(CrashPoint::DecisionBegun);
         if self.store.transact(self.deciding(webhooks.clone())).await.is_err() {
             // One of them cannot be decided, or the store cannot write: one by one tells which.
             for webhook in webhooks.iter() {
                 self.decide_alone(webhook).await?;
             }
         }
+        reach(CrashPoint::DecisionStored);
         self.decided.notify_one();
         self.held.notify_one();
         Ok(count)
@@ -113,6 +116,7 @@ impl Decider {
                 let decided = decide(ledger, &policy, webhook, now)?;
                 warn_of_unsupported(webhook, &decided);
                 failing.warn(&decided.failed, now);
+                reach(CrashPoint::DecisionWritten);
             }
             Ok(())
         })
@@ -160,6 +164,7 @@ impl Decider {
     }
 
     async fn settle_hold(&self, held: &HeldFact, codes: &mut Codes<'_>) -> Result<(), StoreError> {
+        reach(CrashPoint::HoldDue);
         let looked_up = match self.open_questions(held).await? {
             Some(OpenQuestions { provider, questions, code }) => {
                 let looked_up = self.ask(&provider, &questions).await;
@@ -171,14 +176,18 @@ impl Decider {
             }
             None => LookedUp::cannot_ask(),
         };
+        reach(CrashPoint::HoldAsked);
         let (policy, failing, now, held) = (self.policy.clone(), self.failing.clone(), (self.clock)(), held.clone());
         self.store
             .transact(Box::new(move |ledger| {
                 let decided = decide_again(ledger, &policy, &held, &looked_up, now)?;
                 failing.warn(&decided.failed, now);
+                reach(CrashPoint::HoldWritten);
                 Ok(())
             }))
-            .await
+            .await?;
+        reach(CrashPoint::HoldStored);
+        Ok(())
     }
 
     async fn ask(&self, provider: &str, questions: &[Question]) -> LookedUp {

@@ -17,6 +17,7 @@ use super::stopped;
 use crate::cello::{Client, Outcome, Sent};
 use crate::clock::Clock;
 use crate::config::{Delivery, Unsure};
+use crate::crash_points::{CrashPoint, reach};
 use crate::store::{Attempt, Claimed, Store, StoreError, Then};
 use crate::telemetry::Metrics;
 
@@ -128,7 +129,9 @@ impl Deliverer {
     async fn deliver(&self, event: Claimed) {
         let started_at = (self.clock)();
         let clock = Instant::now();
+        reach(CrashPoint::EventClaimed);
         let sent = self.client.send(&event.body).await;
+        reach(CrashPoint::EventAnswered);
         let took = clock.elapsed();
         let now = (self.clock)();
         self.note_health(&sent, now);
@@ -176,7 +179,7 @@ impl Deliverer {
         let event = attempt.event_id;
         loop {
             match self.store.record(attempt.clone()).await {
-                Ok(()) => return,
+                Ok(()) => return reach(CrashPoint::AttemptStored),
                 Err(StoreError::Unavailable(problem)) if began.elapsed() + STORE_PAUSE < self.settings.lease => {
                     tracing::warn!(event, problem, "what Cello answered could not be recorded yet; it is tried again");
                     tokio::time::sleep(STORE_PAUSE).await;

@@ -19,6 +19,7 @@ use tracing::{debug, error, warn};
 
 use crate::clock::Clock;
 use crate::config;
+use crate::crash_points::{CrashPoint, reach};
 use crate::facts::Scope;
 use crate::providers::{IdentifyError, Provider};
 use crate::server::Parts;
@@ -105,6 +106,7 @@ impl Receiver {
             received_at: now,
             body,
         };
+        reach(CrashPoint::WebhookRead);
         self.keep(webhook).await.map_err(Answer::Unavailable)
     }
 
@@ -138,6 +140,7 @@ impl Receiver {
             let (provider, event, kind) =
                 (webhook.scope.provider.clone(), webhook.event_id.clone(), webhook.kind.clone());
             let receipt = store.receive(webhook).await?;
+            reach(CrashPoint::WebhookStored);
             match receipt {
                 Receipt::Stored => {
                     debug!(provider, event, kind, "a webhook was stored");

@@ -93,11 +93,6 @@ async fn killed_three_times_under_load_it_loses_nothing_that_it_answered_and_rep
     assert!(counts.add_up(), "{counts:?}");
     assert_eq!(counts.received - counts.duplicate, i64::try_from(WEBHOOKS).unwrap());
     assert_eq!(counts.delivered, i64::try_from(WEBHOOKS).unwrap());
-    println!(
-        "DBG {counts:?} received {} {:?}",
-        cello.received().len(),
-        times_received.values().filter(|t| **t > 1).count()
-    );
     let store = place.store();
     for number in 0..WEBHOOKS {
         let life = store.life(&event_id(number)).await.unwrap().remove(0);

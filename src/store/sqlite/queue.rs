@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
 use super::decisions::mention;
 use super::values::{count, millis, optional_time, time};
+use crate::crash_points::{CrashPoint, reach};
 
 /// Adds an event at the end of its subject's line. `false` when one with its key is there.
 pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError> {
@@ -80,6 +81,7 @@ pub fn claim(
     )?;
     for event in &claimed {
         take.execute(params![event.id, event.lease, millis(now), millis(lease_until)])?;
+        reach(CrashPoint::ClaimWritten);
     }
     Ok(claimed)
 }
@@ -105,6 +107,7 @@ pub fn record(db: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
         attempt.request_id,
         attempt.counts,
     ])?;
+    reach(CrashPoint::AttemptWritten);
     let is_ours = state == EventState::Sending && lease == attempt.lease;
     let (then, due_at) = match attempt.then {
         Then::Delivered if state != EventState::Delivered => (EventState::Delivered, None),
@@ -160,6 +163,7 @@ pub fn recover(db: &Connection, now: Timestamp, hold_unsure: bool) -> Result<usi
         } else {
             move_to(db, *id, EventState::Waiting, Some(*due_at))?;
         }
+        reach(CrashPoint::RecoveryWritten);
     }
     Ok(lost.len())
 }

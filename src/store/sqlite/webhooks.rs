@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{NewWebhook, Receipt, StoreError, Webhook, WebhookState};
 use super::values::{count, cut, millis, scope, time};
+use crate::crash_points::{CrashPoint, reach};
 
 /// Keeps a webhook, or counts that it came again; the first body stays.
 pub fn receive(db: &Connection, webhook: &NewWebhook) -> Result<Receipt, StoreError> {
@@ -27,12 +28,12 @@ pub fn receive(db: &Connection, webhook: &NewWebhook) -> Result<Receipt, StoreEr
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-    if duplicates > 0 {
-        return Ok(Receipt::Duplicate);
+    if duplicates == 0 {
+        db.prepare_cached("INSERT INTO webhook_body (webhook_id, body) VALUES (?1, ?2)")?
+            .execute(params![id, webhook.body])?;
     }
-    db.prepare_cached("INSERT INTO webhook_body (webhook_id, body) VALUES (?1, ?2)")?
-        .execute(params![id, webhook.body])?;
-    Ok(Receipt::Stored)
+    reach(CrashPoint::WebhookWritten);
+    Ok(if duplicates == 0 { Receipt::Stored } else { Receipt::Duplicate })
 }
 
 /// What [`webhook`] will find under `id`, without asking.
