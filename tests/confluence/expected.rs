@@ -352,7 +352,8 @@ impl Writer<'_> {
             _ if is_shared => vec!["/payload/ucc", EMAIL, "/context/newUser/id", "/context/event/timestamp"],
             // What goes on with a late code is told with the address of then.
             Some(_) => vec![EMAIL],
-            None if referral.is_creation_lost => vec![EMAIL, "/context/event/timestamp"],
+            // Nothing tells what was there before the first webhook that arrives.
+            None if referral.is_creation_lost => vec!["/payload/ucc", EMAIL, "/context/event/timestamp"],
             None => vec![],
         };
         Expected { group: key.clone(), key, body, open, required: true, always_open, held_long: false }
