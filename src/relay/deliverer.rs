@@ -64,6 +64,7 @@ impl Deliverer {
     /// Sends what is due at this moment, one after the other, and returns how many tries that were: for tests, which drive
     /// it by hand.
     pub async fn drain_due(&self) -> Result<usize, StoreError> {
+        self.take_back().await?;
         let mut count = 0;
         while self.may_claim(0) > 0 {
             let claimed = self.claim(1).await?;

@@ -75,13 +75,7 @@ impl Relay {
     ///
     /// When the store cannot be written.
     pub async fn start(parts: Parts) -> Result<Self, StoreError> {
-        // This process is the only one that sends, so whatever is in sending was left by one that died.
-        let hold = parts.delivery.unsure == Unsure::Hold;
-        let unsure = parts.store.recover(Timestamp::MAX, hold).await?;
-        if unsure > 0 {
-            tracing::warn!(count = unsure, held = hold, "referral events were being sent when the last process ended");
-        }
-        release_failed_rules(&parts).await?;
+        take_up(parts.store.as_ref(), &parts.delivery, (parts.clock)()).await?;
         let (stop, stopped) = watch::channel(false);
         let decided = Arc::new(Notify::new());
         let decider = Arc::new(Decider {
@@ -132,11 +126,20 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Facts that a rule failed on are decided again by the rules of this start.
-async fn release_failed_rules(parts: &Parts) -> Result<(), StoreError> {
-    let now = (parts.clock)();
-    parts
-        .store
+/// Takes up what an earlier process left: what it was sending, and the facts that a rule failed on, which are decided
+/// again by the rules of this start.
+///
+/// # Errors
+///
+/// When the store cannot be written.
+pub async fn take_up(store: &dyn Store, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+    // This process is the only one that sends, so whatever is in sending was left by one that died.
+    let hold = delivery.unsure == Unsure::Hold;
+    let unsure = store.recover(Timestamp::MAX, hold).await?;
+    if unsure > 0 {
+        tracing::warn!(count = unsure, held = hold, "referral events were being sent when the last process ended");
+    }
+    store
         .transact(Box::new(move |ledger| {
             for held in ledger.waiting_for(waiting::RULES_TOPIC)? {
                 ledger.look_up_at(&held, now)?;

@@ -12,7 +12,7 @@ use cello_relay::relay::decider::Decider;
 use cello_relay::relay::policy::Policy;
 use cello_relay::relay::{Parts, Relay as Loops};
 use cello_relay::rules::Rules;
-use cello_relay::store::{Attempt, LifeDecision, NewWebhook, Receipt, Sqlite, Store, Then};
+use cello_relay::store::{Attempt, LifeDecision, NewWebhook, Receipt, Sqlite, Store, StoreError, Then};
 use cello_relay::telemetry::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -156,6 +156,10 @@ impl Relay {
     }
 
     pub async fn store_only(&self, body: &Value) -> Receipt {
+        self.try_store(body).await.unwrap()
+    }
+
+    pub async fn try_store(&self, body: &Value) -> Result<Receipt, StoreError> {
         let provider = self.providers.iter().find(|provider| provider.recognises(body)).unwrap();
         let bytes = body.to_string().into_bytes();
         let envelope = provider.identify(&bytes).unwrap();
@@ -168,7 +172,7 @@ impl Relay {
             received_at: self.now(),
             body: bytes,
         };
-        self.store.receive(webhook).await.unwrap()
+        self.store.receive(webhook).await
     }
 
     /// Looks after held facts once, and says how many wanted it.

@@ -8,11 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::relay::{Relay, Told, at};
+use crate::webhooks::Made;
 
 const DAY: i64 = 86_400;
-
-/// A webhook and when it was made, in seconds since the start.
-pub type Made = (i64, Value);
 
 /// How webhooks arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,14 +16,16 @@ mod history;
 #[path = "../common/relay.rs"]
 mod relay;
 mod stripe;
+mod webhooks;
 
 use std::num::NonZero;
 use std::sync::Mutex;
 
-use arrival::{Made, Manner, play};
+use arrival::{Manner, play};
 use fastrand::Rng;
 use history::{Form, History};
 use relay::{Relay, config};
+use webhooks::webhooks;
 
 /// Seeds of histories that were once told wrongly. What was found in them stands, as short as it can be, in
 /// `tests/deciding/order/found.rs`, since another generator makes other histories of the same seeds.
@@ -104,20 +106,6 @@ async fn failure(relays: &Relays, history: &History, seed: u64) -> Option<String
         }
     }
     None
-}
-
-/// Every webhook of a history that arrives, in the order of what happened.
-fn webhooks(history: &History) -> Vec<Made> {
-    let moments = history.moments();
-    let told = moments.iter().filter(|moment| !moment.lost).flat_map(|moment| {
-        let webhooks = if history.form.is_stripe() {
-            stripe::webhooks(history, moment)
-        } else {
-            chargebee::webhooks(history, moment)
-        };
-        webhooks.into_iter().map(|webhook| (moment.at, webhook))
-    });
-    told.collect()
 }
 
 /// Takes out whatever is not needed for it to fail.
