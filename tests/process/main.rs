@@ -2,6 +2,7 @@
 
 mod codes;
 mod commands;
+mod flushed;
 mod killed;
 mod mended_rules;
 mod refused;
