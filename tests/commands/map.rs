@@ -178,6 +178,14 @@ fn a_folder_is_all_the_webhooks_below_it_and_each_row_says_from_which_file_it_is
 }
 
 #[test]
+fn lines_of_many_files_stand_below_each_other_however_long_the_paths_are() {
+    let all = format!("{}/fixtures", env!("CARGO_MANIFEST_DIR"));
+    let said = run(folder().path(), &[], &["map", &all]);
+    let types: Vec<usize> = said.out.lines().filter_map(|row| row.find(" customer.created  ")).collect();
+    assert!(types.len() > 20 && types.iter().all(|column| *column == types[0]), "{}", said.out);
+}
+
+#[test]
 fn a_path_with_nothing_to_read_is_said_before_anything_is_mapped() {
     let folder = folder();
     fs::write(folder.path().join("good.json"), signup(1)).unwrap();

@@ -15,8 +15,10 @@ use crate::decision::Reason;
 /// Webhooks in one table; more are shown line by line as they come, and summed up at the end.
 pub const IN_TABLE: usize = 100;
 
-/// Characters of the columns where there are lines: enough for most, and what is longer pushes the rest aside.
+/// Characters of the columns where there are lines: enough for most, and what is longer pushes the rest aside. The first
+/// is as wide as the longest path, within these limits.
 const WIDTHS: [usize; 7] = [24, 30, 6, 22, 10, 3, 9];
+const WIDEST_PATH: usize = 80;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -51,13 +53,18 @@ pub struct Printer {
     webhooks: usize,
     /// What the paths of all files begin with.
     base: PathBuf,
+    /// Of the lines.
+    widths: [usize; 7],
     output: BufWriter<Box<dyn Write>>,
 }
 
 impl Printer {
-    pub fn new(form: Form, explain: bool, base: PathBuf) -> Self {
+    pub fn new(form: Form, explain: bool, files: &[PathBuf], base: PathBuf) -> Self {
+        let mut widths = WIDTHS;
+        let paths = files.iter().map(|file| shown(file, &base).chars().count());
+        widths[0] = paths.max().unwrap_or_default().clamp(WIDTHS[0], WIDEST_PATH);
         let output = BufWriter::with_capacity(64 * 1024, Box::new(anstream::stdout()) as Box<dyn Write>);
-        Self { form, held: vec![], explained: String::new(), explain, webhooks: 0, base, output }
+        Self { form, held: vec![], explained: String::new(), explain, webhooks: 0, base, widths, output }
     }
 
     pub fn show(&mut self, mapped: Mapped) -> io::Result<()> {
@@ -118,7 +125,7 @@ impl Printer {
 
     fn line(&mut self, cells: &[String]) -> io::Result<()> {
         let mut line = String::new();
-        for (cell, width) in cells.iter().zip(WIDTHS) {
+        for (cell, width) in cells.iter().zip(self.widths) {
             line.push_str(&format!("{cell:width$}  "));
         }
         line.extend(cells.last().map(String::as_str));
@@ -141,10 +148,13 @@ fn table(rows: Vec<Vec<String>>) -> Table {
     table
 }
 
+fn shown(file: &Path, base: &Path) -> String {
+    file.strip_prefix(base).unwrap_or(file).display().to_string()
+}
+
 fn rows(mapped: &Mapped, base: &Path) -> Vec<Vec<String>> {
-    let file = Path::new(&mapped.file);
-    let file = file.strip_prefix(base).unwrap_or(file).display();
-    let file = plain(&mapped.line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}")));
+    let file = shown(Path::new(&mapped.file), base);
+    let file = plain(&mapped.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}")));
     let kind = plain(mapped.kind.as_deref().unwrap_or_default());
     if let Some(error) = &mapped.error {
         return vec![vec![

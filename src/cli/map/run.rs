@@ -29,7 +29,7 @@ pub fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Result<Exi
     let files = files::found(&args.files, ENDINGS)?;
     let mapper = Mapper::new(config, rules)?;
     let form = Form::chosen(json, args.summary, files.iter().any(|file| is_standard_input(file)));
-    let printer = Printer::new(form, args.explain, files::base(&args.files));
+    let printer = Printer::new(form, args.explain, &files, files::base(&args.files));
     let mut run = Run { mapper, printer, summary: Summary::default(), bar: bar(&files, form) };
     let outcome = files.iter().try_for_each(|file| run.file(file)).and_then(|()| run.end());
     run.bar.finish_and_clear();
