@@ -298,6 +298,7 @@ rules.toml:5:31: the expression is not valid CEL: it ends too early
     }
     assert!(!refused_when("invoice.recurring ? true :").contains("Incomplete"));
     assert!(!refused_when("invoice.recurring ||").contains("after `?`"));
+    assert!(!refused_when("invoice.seats > > 3").contains("!="), "only of `<>`");
     assert_text(
         &refused_when("invoice.recurring and true"),
         r#"
