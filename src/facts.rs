@@ -113,9 +113,6 @@ pub enum Detail {
     PaymentRefunded(Refund),
 }
 
-/// The names of the providers, for rules to be checked by.
-pub const PROVIDERS: [&str; 2] = ["stripe", "chargebee"];
-
 /// The words rules use for facts, in the order of the README's table.
 pub const FACT_KINDS: [&str; 6] = [
     "customer-seen",

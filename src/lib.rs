@@ -28,7 +28,7 @@
 //! - [`crash_points`]: where tests have the process die
 //!
 //! `server`, `relay` and `cli` use `providers`, `attribution`, `rules`, `cello` and `store`; those know nothing of each
-//! other but [`facts`] and [`referral_event`].
+//! other but [`facts`] and [`referral_event`], save that `rules` asks for the names of the providers.
 
 pub mod attribution;
 pub mod cello;

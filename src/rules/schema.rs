@@ -11,7 +11,7 @@ use cel::Value;
 use cel::objects::{Key, Map};
 
 use super::report::instead;
-use crate::facts::{FACT_KINDS, PROVIDERS};
+use crate::facts::FACT_KINDS;
 use crate::interval::Interval;
 
 /// One name, such as `invoice.amount_paid`.
@@ -120,7 +120,7 @@ pub fn fields_markdown() -> String {
 }
 
 const FIELDS: &[Field] = &[
-    text("provider", "stripe", "Name of the provider: `stripe` or `chargebee`.").one_of(|| PROVIDERS.to_vec()),
+    text("provider", "stripe", "Name of the provider: `stripe` or `chargebee`.").one_of(crate::providers::names),
     Field { sample: Sample::Fact, ..text("fact.kind", "", "The fact, as in `on`.").one_of(|| FACT_KINDS.to_vec()) },
     text("fact.at", "2026-05-01T09:30:00Z", "When it happened, RFC 3339 in UTC."),
     text("fact.mode", "live", "`live` or `test`; empty where the provider does not say.")

@@ -73,6 +73,9 @@ impl Store for Disk {
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
         self.perhaps(self.store.due_holds(now, limit)).await
     }
+    async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.store.held().await
+    }
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.store.counts().await
     }
