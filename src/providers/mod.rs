@@ -6,6 +6,7 @@
 
 pub mod chargebee;
 pub mod json;
+mod mentions;
 pub mod metadata;
 pub mod stripe;
 #[cfg(test)]
@@ -19,6 +20,8 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::facts::{Learned, Mode, Reading};
+
+pub use mentions::ids;
 
 /// Every provider there is, in the order in which they are documented. Those that are switched off still read what was
 /// stored while they were on.
@@ -72,6 +75,10 @@ pub trait Provider: Send + Sync {
 
     /// Which facts a stored webhook states. Tolerant: unknown keys and values never fail.
     fn read(&self, body: &[u8]) -> Result<Reading, ReadError>;
+
+    /// The ids by which a person may ask for a webhook that states nothing about anybody: of customers, invoices,
+    /// subscriptions and payments. Never an address or a name. A body that cannot be read has none.
+    fn mentions(&self, body: &[u8]) -> Vec<String>;
 
     /// Whether there is an API to ask, and a key for it.
     fn can_look_up(&self) -> bool;

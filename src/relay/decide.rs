@@ -59,6 +59,7 @@ pub fn decide(
     let reading = match deciding.read(webhook) {
         Ok(reading) => reading,
         Err(problem) => {
+            deciding.mention_all(webhook)?;
             deciding.ledger.settle_webhook(webhook.id, WebhookState::Unreadable, Some(&problem))?;
             deciding.decided.unreadable = Some(problem);
             return Ok(deciding.decided);
@@ -69,6 +70,10 @@ pub fn decide(
     let looked_up = policy.not_looked_up(&webhook.scope.provider);
     let mut topics = deciding.learn(webhook, &reading.learned)?;
 
+    // Facts name whom and what they are about; where there are none, or of nobody, the webhook is found by what it names.
+    if reading.facts.is_empty() || reading.facts.iter().any(|fact| fact.customer.is_none()) {
+        deciding.mention_all(webhook)?;
+    }
     if let Some(nothing) = &reading.nothing {
         let verdict = Verdict::Ignore { reason: nothing.reason, message: nothing.message.clone() };
         let trace = Trace::of(format!("a webhook of the type `{}`, which states nothing to decide", webhook.kind));
@@ -166,6 +171,13 @@ impl Deciding<'_> {
             ));
         }
         provider.read(&webhook.body).map_err(|problem| problem.to_string())
+    }
+
+    /// Lets a webhook be found by every id it names.
+    fn mention_all(&mut self, webhook: &Webhook) -> Result<(), StoreError> {
+        let provider = self.policy.provider(&webhook.scope.provider);
+        let ids = provider.map(|provider| provider.mentions(&webhook.body)).unwrap_or_default();
+        ids.iter().try_for_each(|id| self.ledger.mention(webhook.id, id))
     }
 
     fn learn(&mut self, webhook: &Webhook, learned: &[Learned]) -> Result<Vec<String>, StoreError> {

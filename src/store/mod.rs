@@ -177,6 +177,8 @@ pub trait Ledger {
     fn put_decision(&mut self, decision: &DecisionRecord) -> Result<(), StoreError>;
     /// Adds a referral event that is to be delivered. `false` when one with its key exists: nothing is added.
     fn add_referral_event(&mut self, event: &NewReferralEvent) -> Result<bool, StoreError>;
+    /// Lets a webhook be found by this id, besides those of its decisions.
+    fn mention(&mut self, webhook: i64, id: &str) -> Result<(), StoreError>;
     /// Sets the state of a webhook from the decisions on its facts.
     fn settle_webhook(&mut self, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError>;
 }

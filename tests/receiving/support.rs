@@ -343,6 +343,9 @@ impl Provider for Toy {
     fn read(&self, _: &[u8]) -> Result<Reading, ReadError> {
         unreachable!()
     }
+    fn mentions(&self, _: &[u8]) -> Vec<String> {
+        unreachable!()
+    }
     fn can_look_up(&self) -> bool {
         false
     }

@@ -77,11 +77,13 @@ async fn a_life_is_found_by_whatever_names_it(store: AnyStore) {
             mentions: vec!["in_1".into(), "sub_1".into()],
             ..decision(id, DecisionState::Send)
         })?;
+        ledger.mention(id, "ch_1")?;
+        ledger.mention(id, "ch_1")?;
         ledger.add_referral_event(&event(id, "user_1", "stripe:in_1"))
     })
     .await
     .unwrap();
-    for name in ["evt_1", "cus_1", "stripe:in_1", "in_1", "sub_1", "user_1", "in_stripe:in_1", "1"] {
+    for name in ["evt_1", "cus_1", "stripe:in_1", "in_1", "sub_1", "ch_1", "user_1", "in_stripe:in_1", "1"] {
         let lives = store.life(name).await.unwrap();
         assert_eq!(lives.len(), 1, "{name}");
         assert_eq!((lives[0].event_id.as_str(), lives[0].webhook_id), ("evt_1", id), "{name}");

@@ -16,12 +16,33 @@ use serde_json::Value;
 
 use super::json::{Look, only};
 use super::metadata::Keys;
-use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
+use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, ids};
 use crate::config::Config;
 use crate::decision::Reason;
 use crate::facts::{Learned, Mode, Reading};
 
 pub const NAME: &str = "chargebee";
+
+/// Where the ids stand that a person may ask by.
+const MENTIONED: [&str; 17] = [
+    "customer.id",
+    "subscription.id",
+    "subscription.customer_id",
+    "invoice.id",
+    "invoice.customer_id",
+    "invoice.subscription_id",
+    "invoice.line_items.subscription_id",
+    "transaction.id",
+    "transaction.customer_id",
+    "transaction.subscription_id",
+    "transaction.refunded_txn_id",
+    "transaction.linked_invoices.invoice_id",
+    "transaction.linked_credit_notes.cn_reference_invoice_id",
+    "credit_note.id",
+    "credit_note.customer_id",
+    "credit_note.subscription_id",
+    "credit_note.reference_invoice_id",
+];
 
 pub struct Chargebee {
     credentials: basic::Credentials,
@@ -115,6 +136,11 @@ impl Provider for Chargebee {
         let elsewhere = customer::code_elsewhere(&event);
         facts.iter_mut().for_each(|fact| fact.warnings.extend(elsewhere.clone()));
         Ok(Reading { learned, facts, nothing })
+    }
+
+    fn mentions(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        ids(body.at("content").unwrap_or(&Value::Null), &MENTIONED)
     }
 
     fn can_look_up(&self) -> bool {

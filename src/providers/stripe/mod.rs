@@ -23,12 +23,28 @@ use serde_json::Value;
 
 use super::json::{Look, only};
 use super::metadata::Keys;
-use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
+use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, ids};
 use crate::config::Config;
 use crate::decision::Reason;
 use crate::facts::{Learned, Mode, Reading};
 
 pub const NAME: &str = "stripe";
+
+/// Where the ids stand that a person may ask by, in whatever object.
+const MENTIONED: [&str; 12] = [
+    "id",
+    "customer",
+    "customer_account",
+    "subscription",
+    "parent.subscription_details.subscription",
+    "lines.data.subscription",
+    "invoice",
+    "payment_intent",
+    "charge",
+    "latest_charge",
+    "payment.payment_intent",
+    "payment.charge",
+];
 
 pub struct Stripe {
     verifier: signature::Verifier,
@@ -121,6 +137,12 @@ impl Provider for Stripe {
             )),
             kind => Ok(Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{kind}`"))),
         }
+    }
+
+    fn mentions(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let object = body.at("data.object").or_else(|| body.at("related_object")).unwrap_or(&Value::Null);
+        ids(object, &MENTIONED)
     }
 
     fn can_look_up(&self) -> bool {

@@ -16,7 +16,7 @@ use cello_relay::decision::Reason;
 use cello_relay::facts::{Learned, Reading};
 use cello_relay::providers::json::{Look, only};
 use cello_relay::providers::metadata::Keys;
-use cello_relay::providers::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
+use cello_relay::providers::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, ids};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -78,6 +78,11 @@ impl Provider for Paddle {
             "adjustment.created" | "adjustment.updated" => payment::adjusted(&event),
             kind => Ok(Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{kind}`"))),
         }
+    }
+
+    fn mentions(&self, body: &[u8]) -> Vec<String> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        ids(&body, &["data.id", "data.customer_id", "data.subscription_id", "data.transaction_id"])
     }
 
     fn can_look_up(&self) -> bool {
