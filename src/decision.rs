@@ -108,7 +108,7 @@ codes! {
         NotReferred = "not_referred", "The customer carries no referral code; decided again if a code appears within 30 days.";
         UserIdMissing = "user_id_missing", "There is a referral code but no user id; decided again if one appears within 30 days.";
         OrganizationIdMissing = "organization_id_missing", "Organization mode is on and the customer has no organization id; decided again if one appears within 30 days.";
-        NoCustomer = "no_customer", "The webhook names no customer, so nobody's referral can be told from it.";
+        NoCustomer = "no_customer", "The webhook does not say whose this is, so nobody's referral can be told from it.";
         CustomerDeleted = "customer_deleted", "The customer was deleted at the provider; there is nothing to tell Cello.";
         TooLate = "too_late", "The code appeared more than 30 days after this happened, which is Cello's limit for late attribution; decided again if it turns out to have been there earlier.";
         HoldExpired = "hold_expired", "It was held until its deadline and what it waited for never came.";

@@ -12,6 +12,9 @@ use crate::words::words;
 pub struct Trace {
     /// What the webhook was taken for, in one sentence.
     pub recognised: String,
+    /// Of a paid invoice: the money collected, in minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected: Option<i64>,
     /// The values the decision rests on, in the order in which people ask for them.
     #[serde(default)]
     pub values: Vec<Origin>,

@@ -16,6 +16,9 @@ impl Judge<'_> {
     pub fn explained(&self, ledger: &mut dyn Ledger, fact: &Fact, judged: Judged) -> Result<Judged, StoreError> {
         let mut trace = judged.trace;
         trace.recognised = recognised(fact);
+        if let Detail::InvoicePaid(invoice) = &fact.detail {
+            trace.collected = Some(invoice.amount_paid);
+        }
         if let Some(customer) = &fact.customer {
             let known = ledger.customer(&self.webhook.scope, customer)?;
             let told = self.customer_told(customer, known.as_ref());

@@ -86,7 +86,10 @@ impl Judge<'_> {
             return Ok(Err(deleted()));
         }
         let Some(customer) = fact.customer.as_deref() else {
-            return ignore(Reason::NoCustomer, "a sale to a guest, or one that names no customer");
+            return ignore(
+                Reason::NoCustomer,
+                "nothing tells whose it is: a sale to a guest, or an invoice that somebody else paid",
+            );
         };
         let known = ledger.customer(&self.webhook.scope, customer)?;
         let referral = match attribute(known.as_ref(), self.policy.organization_mode) {

@@ -95,6 +95,12 @@ impl Installation {
         self
     }
 
+    /// Takes and decides a webhook that stands in no file.
+    pub async fn with_body(self, body: &Value) -> Self {
+        self.take(body.to_string().into_bytes()).await;
+        self
+    }
+
     async fn take(&self, body: Vec<u8>) {
         let config = Config::default();
         let readers = providers::all(&config);

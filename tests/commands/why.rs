@@ -164,11 +164,7 @@ async fn one_of_two_invoices_of_a_webhook_is_answered_alone() {
 #[tokio::test]
 async fn a_signup_without_a_purchase_is_a_no_that_says_where_to_look() {
     let relay = Installation::new().with(&format!("{STORY}/01-customer.created.json")).await.delivered().await;
-    relay.answers(
-        "--user",
-        USER,
-        "No: Cello has the signup of the user usr_10530, but no webhook has told of a purchase.",
-    );
+    relay.answers("--user", USER, "No: Cello has the signup of the user usr_10530, but no purchase is known here.");
     relay.why("--user", USER).says(&["look at the provider"]);
 }
 
@@ -208,4 +204,154 @@ async fn a_yes_says_when_other_purchases_were_not_reported() {
     let customer = page["found"][0]["customer"].as_str().unwrap().to_owned();
     relay.answers("--customer", &customer, " But 1 other purchase was not (yet) reported: see below.");
     relay.why("--customer", &customer).says(&["not reported: the code appeared more than 30 days after this"]);
+}
+
+#[tokio::test]
+async fn an_ignored_webhook_is_found_by_every_id_it_names_and_by_no_address() {
+    for (fixture, what, ids) in [
+        (
+            "chargebee/payment-failed.json",
+            "payment_failed",
+            ["4185", "zYJg9ZVIys7boJY7", "iqQtEx5PBuozD2Sx", "txn_Ayl150jpX0Shfiyq"],
+        ),
+        (
+            "chargebee/refund-initiated.json",
+            "refund_initiated",
+            ["4190", "jfAb5MaOHX7snMcR", "CN-328", "txn_S18LZaYLOe6eqgxr"],
+        ),
+        (
+            "stripe/charge-succeeded.json",
+            "charge.succeeded",
+            [
+                "ch_3pkhzLQ8hTzvKe3Rk4RYMf9v",
+                "cus_GmQPCfn8o9opjy",
+                "pi_3glrJ2Q8hTzvKe3R0IJznox8",
+                "evt_1UDSOjQ8hTzvKe3R3953zCgO",
+            ],
+        ),
+    ] {
+        let relay = Installation::new().with(fixture).await;
+        for id in ids {
+            let shown = relay.run(&["events", "show", id, "--json"]);
+            assert_eq!((shown.code, shown.lines()[0]["type"].as_str()), (0, Some(what)), "{id}");
+        }
+        relay.answers("--customer", ids[1], &format!("The newest that tells of it: the webhook {what}, ignored: "));
+        let db = rusqlite::Connection::open(relay.folder.path().join("relay.db")).unwrap();
+        let odd: i64 = db
+            .query_row("SELECT count(*) FROM mention WHERE name LIKE '%@%' OR name LIKE '% %'", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(odd, 0, "{fixture}");
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_could_not_be_read_is_found_by_what_it_names() {
+    let relay = Installation::new();
+    let broken = json!({
+        "id": "evt_broken", "object": "event", "type": "charge.refunded", "created": 1_767_225_600, "livemode": false,
+        "data": { "object": { "id": "ch_broken", "customer": "cus_broken", "invoice": "in_broken" } },
+    });
+    let relay = relay.with_body(&broken).await;
+    relay.answers("--invoice", "in_broken", "No: no purchase is known of the invoice in_broken. The newest that tells");
+    relay.answers("--customer", "cus_broken", "No: the webhook charge.refunded could not be read: charge.refunded ");
+    assert_eq!(relay.json_why("--customer", "cus_broken")["found"][0]["reason"], "unreadable");
+}
+
+#[tokio::test]
+async fn an_invoice_of_which_only_a_failed_payment_is_known_was_not_bought_and_the_webhook_is_named() {
+    let relay = Installation::new().with("chargebee/payment-failed.json").await;
+    relay.answers(
+        "--invoice",
+        "4185",
+        "No: no purchase is known of the invoice 4185. The newest that tells of it: the webhook payment_failed, ignored: ",
+    );
+    let said = relay.why("--invoice", "4185");
+    said.says(&["if it was paid: have the provider send"]);
+    assert!(!said.out.contains("as it should be"), "{}", said.out);
+    assert_eq!(relay.json_why("--invoice", "4185")["answer"], "no");
+}
+
+#[tokio::test]
+async fn the_number_of_a_referral_event_is_no_invoice() {
+    let relay = Installation::new().with(STORY).await.delivered().await;
+    assert_eq!(relay.run(&["events", "show", "3"]).code, 0);
+    let said = relay.why("--invoice", "3");
+    assert_eq!(said.code, 1, "{said:?}");
+    said.says(&["Nothing is known here of the invoice 3"]);
+}
+
+#[tokio::test]
+async fn a_repeated_webhook_is_answered_with_what_was_sent_for_the_first() {
+    let first = std::fs::read(&crate::given::files(&format!("{STORY}/03-invoice.paid.json"))[0]).unwrap();
+    let mut again: Value = serde_json::from_slice(&first).unwrap();
+    again["id"] = json!("evt_again");
+    let relay = Installation::new().with(STORY).await.with_body(&again).await.delivered().await;
+    relay.answers("--invoice", "evt_again", &format!("Yes: the purchase of 7900 EUR, invoice {INVOICE}, was reported"));
+    relay.answers("--invoice", INVOICE, "Yes: the purchase of 7900 EUR");
+    relay.answers("--customer", CUSTOMER, "Yes: Cello has 1 purchase and 1 refund");
+    assert!(!relay.why("--customer", CUSTOMER).out.contains("But "), "a repetition is no other purchase");
+}
+
+/// A trial without its first payment: the last webhook that says anything is of no interest.
+async fn trial() -> Installation {
+    let mut relay = Installation::new();
+    for file in crate::given::files("stories/stripe-trial").into_iter().take(4) {
+        relay = relay.with(file.to_str().unwrap()).await;
+    }
+    relay.delivered().await
+}
+
+#[tokio::test]
+async fn a_trial_has_no_purchase_and_its_empty_invoice_is_none() {
+    let relay = trial().await;
+    let page = relay.json_why("--user", "usr_10812");
+    assert_eq!(
+        page["text"],
+        "No: Cello has the signup and 1 subscription event of the user usr_10812, but no purchase is known here. For 1 \
+         invoice no money was collected."
+    );
+    let invoice = page["found"].as_array().unwrap().iter().find(|one| one["fact"] == "invoice-paid").unwrap();
+    let invoice = invoice["key"].as_str().unwrap().rsplit(':').next().unwrap();
+    relay.answers(
+        "--invoice",
+        invoice,
+        &format!("No: the invoice {invoice}, for which no money was collected, was not reported: "),
+    );
+}
+
+#[tokio::test]
+async fn an_invoice_for_nothing_is_not_another_purchase() {
+    let relay = Installation::new().with("stories/stripe-trial").await.delivered().await;
+    let said = relay.why("--user", "usr_10812");
+    said.says(&["Yes: Cello has 1 purchase of the user usr_10812; the newest is the purchase of 3900 USD"]);
+    assert!(!said.out.contains("But "), "{}", said.out);
+}
+
+#[tokio::test]
+async fn a_purchase_that_waits_to_be_sent_is_another_one_not_yet_reported() {
+    let relay = Installation::new().with(STORY).await.delivered().await;
+    let mut more: Value = serde_json::from_slice(
+        &std::fs::read(&crate::given::files(&format!("{STORY}/03-invoice.paid.json"))[0]).unwrap(),
+    )
+    .unwrap();
+    more["id"] = json!("evt_more");
+    more["data"]["object"]["id"] = json!("in_more");
+    let relay = relay.with_body(&more).await;
+    relay.answers("--customer", CUSTOMER, " But 1 other purchase was not (yet) reported: see below.");
+}
+
+#[tokio::test]
+async fn an_invoice_that_another_customer_paid_is_nobodys_and_says_so_everywhere() {
+    let (owner, payer) = ("lH4PEKdFn9wAOFbn", "8JjnnMvrPIYadWFW");
+    let relay = Installation::new().with("stories/chargebee-parent-pays-for-child").await.delivered().await;
+    let whose = "nothing tells whose it is: a sale to a guest, or an invoice that somebody else paid.";
+
+    relay.answers("--invoice", "9136", &format!("No: the purchase, invoice 9136, was not reported: {whose}"));
+    assert_eq!(relay.json_why("--invoice", "9136")["customers"], json!([]), "the owner of the other one is not its");
+    relay.answers("--customer", payer, whose);
+
+    let page = relay.json_why("--customer", owner);
+    assert!(page["text"].as_str().unwrap().starts_with("Yes: Cello has 1 purchase and 1 refund of the customer"));
+    assert!(!page["text"].as_str().unwrap().contains("other purchase"), "{page}");
+    assert!(!page.to_string().contains("9136"), "{page}");
 }

@@ -91,7 +91,7 @@ fn named<'a>(lives: &'a [Life], id: &str) -> Vec<&'a LifeEvent> {
 }
 
 /// Whether `text` stands in `body` as a whole value.
-fn holds(body: &Value, text: &str) -> bool {
+pub fn holds(body: &Value, text: &str) -> bool {
     match body {
         Value::String(value) => value == text,
         Value::Array(values) => values.iter().any(|value| holds(value, text)),

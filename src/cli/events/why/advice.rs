@@ -48,7 +48,7 @@ fn of_reason(reason: Reason, keys: &Metadata) -> Vec<String> {
             "nothing: it goes on with its purchase; if the purchase's webhook was lost, have the provider send it again"
         }
         Reason::RuleFailed => "mend the rules (`cello-relay rules` prints them), then start `cello-relay serve` again",
-        Reason::NoCustomer => "nothing: without a customer nobody's referral can be told",
+        Reason::NoCustomer => "nothing: where nothing tells whose it is, nobody's referral can be told",
         Reason::TooLate => "nothing: Cello takes nothing that happened more than 30 days before the code appeared",
         Reason::HoldExpired => "nothing by itself: what it waited for did not come in time",
         Reason::NotFullyPaid => "nothing: the payment that completes it is reported when it comes",

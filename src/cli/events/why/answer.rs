@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Asked;
 use super::advice::{advice, put_on_the_customer};
-use super::found::{Found, Past, Sent};
+use super::found::{Found, Past, Sent, because};
 use crate::attribution::{Attribution, attribute};
 use crate::cli::output::{number, plain, time};
 use crate::config::Metadata;
@@ -37,22 +37,28 @@ pub fn answer(asked: &Asked, past: &Past, keys: &Metadata) -> Answer {
         return unknown(asked);
     }
     // What tells most: the newest that came to something, else the newest.
-    let newest = |fact: &str| {
-        let of_kind = || past.found.iter().rev().filter(|found| found.fact == fact);
-        let news = |found: &&Found| found.reason() != Some(Reason::AlreadyReported);
-        of_kind().find(|found| found.referral_event.is_some()).or_else(|| of_kind().find(news)).or(of_kind().next())
+    let newest_purchase = |is: fn(&Found) -> bool| {
+        let purchases = || past.found.iter().rev().filter(|found| is(found));
+        let news = |found: &&Found| !found.is_repetition();
+        purchases()
+            .find(|found| found.referral_event.is_some())
+            .or_else(|| purchases().find(news))
+            .or_else(|| purchases().next())
     };
-    match (asked, newest("invoice-paid")) {
-        (Asked::Invoice(_), Some(purchase)) => {
-            let mut answer = of_one(purchase, keys);
-            let delivered = delivered(past, "payment-refunded").count();
-            if answer.verdict == Verdict::Yes && delivered > 0 {
-                answer.text.push_str(&format!(" Cello has {} of it, too.", number(delivered, "refund")));
+    match asked {
+        Asked::Invoice(id) => match newest_purchase(|found| found.fact == "invoice-paid") {
+            Some(purchase) => {
+                let mut answer = of_one(purchase, keys);
+                let refunds = delivered(past, "payment-refunded").count();
+                if refunds > 0 {
+                    let too = if answer.verdict == Verdict::Yes { "too" } else { "though" };
+                    answer.text.push_str(&format!(" Cello has {} of it, {too}.", number(refunds, "refund")));
+                }
+                answer
             }
-            answer
-        }
-        (Asked::Invoice(_), None) => no_purchase(asked, past, keys),
-        (Asked::Customer(_) | Asked::User(_), purchase) => of_customer(asked, past, purchase, keys),
+            None => no_purchase(asked, id, past, keys),
+        },
+        Asked::Customer(_) | Asked::User(_) => of_customer(asked, past, newest_purchase(Found::is_purchase), keys),
     }
 }
 
@@ -67,7 +73,7 @@ fn unknown(asked: &Asked) -> Answer {
     };
     Answer {
         verdict: Verdict::Unknown,
-        text: format!("Nothing is known here of {}: no webhook that was received names it.", asked.words()),
+        text: format!("Nothing is known here of {}: no webhook is kept under this id.", asked.words()),
         to_do: vec![
             "look at the provider which webhooks it sent about this, where to, and which answer it got".to_owned(),
             other.to_owned(),
@@ -79,87 +85,117 @@ fn unknown(asked: &Asked) -> Answer {
 
 /// The answer about one thing that happened.
 fn of_one(found: &Found, keys: &Metadata) -> Answer {
-    let what = &found.what;
+    let what = found.subject();
     if let Some(sent) = &found.referral_event {
-        return of_sent(what, sent);
+        return of_sent(&what, sent);
     }
     let (verdict, text) = match (found.decision, found.reason()) {
         (Some(DecisionState::Hold), _) => {
             let waits = found.waits.as_deref().unwrap_or("more news");
-            (Verdict::NotYet, format!("Not yet: the {what}, is held and waits for {waits}."))
+            (Verdict::NotYet, format!("Not yet: {what} is held and waits for {waits}."))
         }
         (_, Some(Reason::NotReferred)) => {
             let customer = found.customer.as_deref().map(plain).unwrap_or_default();
             let hint =
                 found.message.split_once(';').map(|(_, hint)| format!(" ({})", plain(hint.trim()))).unwrap_or_default();
             let text = format!(
-                "No: the customer {customer} carries no referral code{hint}, so Cello was not told of the {what}."
+                "No: the customer {customer} carries no referral code{hint}, so Cello was not told of the {}.",
+                found.what
             );
             (Verdict::No, text)
         }
-        (None, None) => (Verdict::NotYet, format!("Not yet: {}.", found.outcome)),
-        (None, Some(_)) => (Verdict::No, format!("No: the {what}, {}.", found.outcome)),
-        _ => (Verdict::No, format!("No: the {what}, was not reported: {}.", plain(&found.message))),
+        (None, None) => (Verdict::NotYet, format!("Not yet: {what} is here, and {}", ended(&found.outcome))),
+        (None, Some(_)) => (Verdict::No, format!("No: {what} {}", ended(&found.outcome))),
+        _ => (Verdict::No, format!("No: {what} was {}", ended(&found.outcome))),
     };
     Answer { verdict, text, to_do: advice(found, keys) }
 }
 
+/// With a full stop, which what comes from elsewhere may have already.
+fn ended(sentence: &str) -> String {
+    let sentence = sentence.trim_end();
+    format!("{}.", sentence.strip_suffix('.').unwrap_or(sentence))
+}
+
 fn of_sent(what: &str, sent: &Sent) -> Answer {
-    let said = sent.last_message.as_deref().map(plain).unwrap_or_default();
-    let times = match sent.attempts {
-        1 => "once".to_owned(),
-        times => format!("{times} times"),
+    let said = sent.last_message.as_deref().map(because).unwrap_or_default();
+    let tried = match sent.attempts {
+        0 => "was never tried".to_owned(),
+        1 => "was tried once".to_owned(),
+        times => format!("was tried {times} times"),
     };
+    let last = if said.is_empty() { String::new() } else { format!(", the last time{said}") };
     let (verdict, text) = match sent.state {
         EventState::Delivered => {
             let since = sent.last_at.map(|at| format!(" since {}", time(at))).unwrap_or_default();
             let user = plain(&sent.subject);
-            (Verdict::Yes, format!("Yes: the {what}, was reported for {user}; Cello has it{since}."))
+            (Verdict::Yes, format!("Yes: {what} was reported for {user}; Cello has it{since}"))
         }
-        EventState::Waiting if sent.attempts == 0 => {
-            (Verdict::NotYet, format!("Not yet: the {what}, waits to be sent."))
-        }
-        EventState::Waiting => {
-            (Verdict::NotYet, format!("Not yet: the {what}, was tried {times} without success, the last time: {said}."))
-        }
-        EventState::Sending => (Verdict::NotYet, format!("Not yet: the {what}, is being sent right now.")),
+        EventState::Waiting if sent.attempts == 0 => (Verdict::NotYet, format!("Not yet: {what} waits to be sent")),
+        EventState::Waiting => (Verdict::NotYet, format!("Not yet: {what} {tried} without success{last}")),
+        EventState::Sending => (Verdict::NotYet, format!("Not yet: {what} is being sent right now")),
         EventState::Unsure => {
-            let text = format!(
-                "Unsure: the {what}, was sent, and nobody knows whether Cello took it: {said}. A person has to decide."
-            );
-            (Verdict::Unsure, text)
+            let text = format!("Unsure: {what} was sent, and nobody knows whether Cello took it{said}");
+            (Verdict::Unsure, format!("{} A person has to decide", ended(&text)))
         }
         EventState::Dead if sent.last_outcome.as_deref() == Some("rejected") => {
-            (Verdict::No, format!("No: the {what}, was tried {times} and Cello refused it: {said}."))
+            (Verdict::No, format!("No: {what} {tried} and Cello refused it{said}"))
         }
-        EventState::Dead => {
-            (Verdict::No, format!("No: the {what}, was tried {times} and given up, the last time: {said}."))
-        }
+        EventState::Dead => (Verdict::No, format!("No: {what} {tried} and given up{last}")),
         EventState::Discarded => {
             let by = sent.discarded_by.as_deref().map_or("a person".to_owned(), plain);
-            let why = sent.discard_reason.as_deref().map_or("no reason given".to_owned(), plain);
-            (Verdict::No, format!("No: the {what}, was given up by {by}: {why}."))
+            let why = sent.discard_reason.as_deref().map_or(": no reason given".to_owned(), because);
+            (Verdict::No, format!("No: {what} was given up by {by}{why}"))
         }
     };
-    Answer { verdict, text, to_do: vec![sent.next.clone()] }
+    Answer { verdict, text: ended(&text), to_do: vec![sent.next.clone()] }
 }
 
-fn no_purchase(asked: &Asked, past: &Past, keys: &Metadata) -> Answer {
+/// The answer about an id under which no purchase is known.
+fn no_purchase(asked: &Asked, id: &str, past: &Past, keys: &Metadata) -> Answer {
+    let Some(found) = telling(past) else { return unknown(asked) };
     // Perhaps what was named is a webhook or a subscription; then it is answered for what it is.
-    if let Some(found) = past.found.last().filter(|found| found.fact != "payment-refunded") {
+    if found.event_id == id || !["", "payment-refunded"].contains(&found.fact.as_str()) {
         return of_one(found, keys);
     }
-    Answer {
-        verdict: Verdict::No,
-        text: format!("No: no webhook has told that {} was paid; only what stands below.", asked.words()),
-        to_do: vec![
-            "have the provider send the webhook of its payment again (invoice.paid, payment_succeeded)".to_owned(),
-        ],
+    nothing_bought(asked, past, found, keys)
+}
+
+/// The answer where nothing tells of a purchase; `newest` tells most of what there is.
+fn nothing_bought(asked: &Asked, past: &Past, newest: &Found, keys: &Metadata) -> Answer {
+    let refunds = delivered(past, "payment-refunded").count();
+    let rest = if refunds > 0 {
+        format!("Cello has {} of it, though", number(refunds, "refund"))
+    } else {
+        format!("The newest that tells of it: the {}, {}", newest.what, newest.outcome)
+    };
+    let again =
+        "if it was paid: have the provider send the webhook of its payment again (invoice.paid, payment_succeeded)";
+    let text = format!("No: no purchase is known of {}. {}", asked.words(), ended(&rest));
+    // What is as it should be is no answer to who misses a purchase; where to look for more always is.
+    let mut to_do = advice(newest, keys);
+    if !is_news(newest) {
+        to_do.drain(..to_do.len().saturating_sub(1));
     }
+    to_do.insert(0, again.to_owned());
+    Answer { verdict: Verdict::No, text, to_do }
+}
+
+/// What says most of what became of it: what was sent, else what may be, else what is news at all; of these the newest.
+fn telling(past: &Past) -> Option<&Found> {
+    past.found
+        .iter()
+        .max_by_key(|found| (found.referral_event.is_some(), is_news(found) && !found.fact.is_empty(), is_news(found)))
+}
+
+fn is_news(found: &Found) -> bool {
+    !found.is_repetition() && found.reason() != Some(Reason::NotOfInterest)
 }
 
 fn of_customer(asked: &Asked, past: &Past, purchase: Option<&Found>, keys: &Metadata) -> Answer {
     let purchases = delivered(past, "invoice-paid").count();
+    let nothing_sent = past.found.iter().all(|found| found.referral_event.is_none());
+    let mut unreferred = past.customers.iter().filter_map(|known| not_referred(known, past, keys));
     let mut answer = if purchases > 0 {
         // The list is the oldest first.
         let last = delivered(past, "invoice-paid").last().map(|found| found.what.clone()).unwrap_or_default();
@@ -182,26 +218,31 @@ fn of_customer(asked: &Asked, past: &Past, purchase: Option<&Found>, keys: &Meta
         }
     } else if let Some(purchase) = purchase.filter(|purchase| purchase.referral_event.is_some()) {
         of_one(purchase, keys)
-    } else if let Some(unreferred) = past.customers.iter().find_map(|known| not_referred(known, past, keys)) {
+    } else if nothing_sent && let Some(unreferred) = unreferred.next() {
         unreferred
     } else if let Some(purchase) = purchase {
-        of_one(purchase, keys)
-    } else if delivered(past, "customer-seen").next().is_some() {
+        let mut answer = of_one(purchase, keys);
+        answer.text.push_str(&told(past).map(|told| format!(" Cello has {told}.")).unwrap_or_default());
+        answer
+    } else if let Some(told) = told(past) {
+        let free = past.found.iter().filter(|found| found.fact == "invoice-paid").count();
+        let free =
+            if free > 0 { format!(" For {} no money was collected.", number(free, "invoice")) } else { String::new() };
         Answer {
             verdict: Verdict::No,
-            text: format!("No: Cello has the signup of {}, but no webhook has told of a purchase.", asked.words()),
+            text: format!("No: Cello has {told} of {}, but no purchase is known here.{free}", asked.words()),
             to_do: vec![
                 "if there was one: look at the provider whether the webhook of its payment (invoice.paid, \
                  payment_succeeded) is sent to this relay, and which answer it got"
                     .to_owned(),
             ],
         }
-    } else if let Some(found) = past.found.last() {
-        of_one(found, keys)
+    } else if let Some(found) = telling(past) {
+        if is_news(found) { of_one(found, keys) } else { nothing_bought(asked, past, found, keys) }
     } else {
         Answer {
             verdict: Verdict::No,
-            text: format!("No: nothing has happened with {} that Cello is told of.", asked.words()),
+            text: format!("No: no webhook is kept that tells what {} did.", asked.words()),
             to_do: vec!["if there was a purchase, look at the provider whether its webhook was sent".to_owned()],
         }
     };
@@ -233,10 +274,27 @@ fn delivered<'a>(past: &'a Past, fact: &'a str) -> impl Iterator<Item = &'a Foun
     past.found.iter().filter(move |found| found.fact == fact).filter(is)
 }
 
+/// What Cello has besides purchases: `the signup and 2 changes of subscriptions`.
+fn told(past: &Past) -> Option<String> {
+    let count = |fact: &str| delivered(past, fact).count();
+    let some = |count: usize, of: &str| (count > 0).then(|| number(count, of));
+    let signups = match count("customer-seen") {
+        1 => Some("the signup".to_owned()),
+        signups => some(signups, "signup"),
+    };
+    let subscriptions: usize =
+        ["started", "changed", "ended"].map(|what| count(&format!("subscription-{what}"))).iter().sum();
+    let parts = [signups, some(subscriptions, "subscription event"), some(count("payment-refunded"), "refund")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let (last, others) = parts.split_last()?;
+    Some(if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) })
+}
+
+/// What got stuck on its way is told of in a sentence of its own.
 fn is_unreported_purchase(found: &Found) -> bool {
-    found.fact == "invoice-paid"
-        && found.decision != Some(DecisionState::Send)
-        && found.reason() != Some(Reason::AlreadyReported)
+    let is_under_way =
+        |sent: &Sent| matches!(sent.state, EventState::Waiting | EventState::Sending | EventState::Discarded);
+    found.is_purchase() && !found.is_repetition() && found.referral_event.as_ref().is_none_or(is_under_way)
 }
 
 /// `1 purchase was`, `2 purchases were`.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::super::output::{plain, time};
+use super::super::choose::holds;
 use super::super::show::{awaited, next};
 use super::Asked;
 use crate::cello::wire::{self, View};
@@ -45,6 +46,9 @@ pub struct Found {
     /// Of what is refunded, where that is told.
     #[serde(skip)]
     pub invoice: Option<String>,
+    /// An invoice for which no money was collected.
+    #[serde(skip)]
+    pub is_free: bool,
     /// In minor units, of what was sent or is to be.
     pub price: Option<i64>,
     pub currency: Option<String>,
@@ -73,50 +77,43 @@ pub struct Sent {
 
 impl Past {
     pub async fn of(store: &dyn Store, asked: &Asked, now: Timestamp) -> Result<Self, StoreError> {
-        let mut lives = store.life(asked.id()).await?;
+        let mut lives = named(store, asked.id()).await?;
         let mut customers = match asked {
             Asked::Invoice(_) => vec![],
-            Asked::Customer(id) => {
-                let mut known = store.customers(id).await?;
-                known.retain(|known| known.customer.id == *id);
-                known
-            }
-            Asked::User(id) => {
-                let mut known = store.customers(id).await?;
-                known.retain(|known| {
-                    [&known.customer.user_id, &known.customer.organization_id].contains(&&Some(id.clone()))
-                });
-                known
-            }
+            Asked::Customer(id) | Asked::User(id) => store.customers(id).await?,
         };
-        match asked {
-            // Of an invoice only its customer is worth telling; of others all that their customers did.
-            Asked::Invoice(_) => {
-                let named: BTreeSet<(String, String)> = lives
-                    .iter()
-                    .flat_map(|life| life.decisions.iter().map(move |decision| (life, decision)))
-                    .filter_map(|(life, decision)| Some((life.provider.clone(), decision.customer.clone()?)))
-                    .collect();
-                for (provider, customer) in named {
-                    let known = store.customers(&customer).await?.into_iter();
-                    customers.extend(known.filter(|one| one.customer.id == customer && one.scope.provider == provider));
-                }
+        customers.retain(|known| match asked {
+            Asked::User(id) => [&known.customer.user_id, &known.customer.organization_id].contains(&&Some(id.clone())),
+            Asked::Customer(id) | Asked::Invoice(id) => known.customer.id == *id,
+        });
+        if let Asked::User(_) = asked {
+            for known in &customers {
+                lives.extend(named(store, &known.customer.id).await?);
             }
-            Asked::Customer(_) => {}
-            Asked::User(_) => {
-                for known in &customers {
-                    lives.extend(store.life(&known.customer.id).await?);
-                }
-            }
+        }
+        let asked_about: BTreeSet<i64> = lives.iter().map(|life| life.webhook_id).collect();
+        let elsewhere = told_elsewhere(&lives);
+        for key in &elsewhere {
+            lives.extend(store.life(key).await?);
         }
         lives.sort_by_key(|life| life.webhook_id);
         lives.dedup_by_key(|life| life.webhook_id);
-        let mut found: Vec<Found> = lives.iter().flat_map(|life| of_life(life, &lives, now)).collect();
-        // One webhook may tell of two invoices, or have brought a signup along that nobody asked about.
-        if let Asked::Invoice(id) = asked {
-            let of_invoice: Vec<Found> = found.iter().filter(|found| found.is_about(id)).cloned().collect();
-            if !of_invoice.is_empty() {
-                found = of_invoice;
+        let of_another = |life: &Life, found: &Found| {
+            !asked_about.contains(&life.webhook_id) && !found.key.as_ref().is_some_and(|key| elsewhere.contains(key))
+        };
+        let mut found: Vec<Found> = lives
+            .iter()
+            .flat_map(|life| of_life(life, &lives, now).into_iter().filter(move |found| !of_another(life, found)))
+            .collect();
+        match asked {
+            Asked::Invoice(id) => {
+                only_of_invoice(&mut found, id);
+                customers = whose(store, &found).await?;
+            }
+            Asked::Customer(id) => only_of_customers(&mut found, &BTreeSet::from([id.as_str()]), None),
+            Asked::User(id) => {
+                let ids = customers.iter().map(|known| known.customer.id.as_str()).collect();
+                only_of_customers(&mut found, &ids, Some(id));
             }
         }
         found.sort_by_key(|found| found.happened_at);
@@ -124,9 +121,92 @@ impl Past {
     }
 }
 
+/// The webhooks that are kept under `id`, without the one of which the referral event with that number came: an invoice
+/// may have such a number, too.
+async fn named(store: &dyn Store, id: &str) -> Result<Vec<Life>, StoreError> {
+    let mut lives = store.life(id).await?;
+    let number: Option<i64> = id.parse().ok();
+    lives.retain(|life| {
+        let names = |decision: &LifeDecision| {
+            decision.customer.as_deref() == Some(id)
+                || decision.key.as_deref().is_some_and(|key| key.split(':').any(|part| part == id))
+        };
+        let is_numbered = life.referral_events.iter().any(|event| Some(event.id) == number);
+        let is_named = || {
+            life.event_id == id
+                || life.decisions.iter().any(names)
+                || life.referral_events.iter().any(|event| holds(&event.body, id))
+        };
+        !is_numbered || is_named()
+    });
+    Ok(lives)
+}
+
+/// The keys of what these webhooks repeat and none of them was told for.
+fn told_elsewhere(lives: &[Life]) -> BTreeSet<String> {
+    let told: BTreeSet<&String> = lives.iter().flat_map(|life| &life.referral_events).map(|event| &event.key).collect();
+    let repeated = lives.iter().flat_map(|life| &life.decisions);
+    let repeated = repeated.filter(|one| one.reason.as_deref() == Some(Reason::AlreadyReported.as_str()));
+    repeated.filter_map(|one| one.key.clone()).filter(|key| !told.contains(key)).collect()
+}
+
+/// One webhook may tell of two invoices, or have brought a signup along that nobody asked about. Where the id is not that
+/// of an invoice, everything stays.
+fn only_of_invoice(found: &mut Vec<Found>, id: &str) {
+    if found.iter().any(|one| one.is_about(id)) {
+        found.retain(|one| one.fact.is_empty() || one.is_about(id));
+    }
+}
+
+/// A webhook may tell of several customers, and of something that it does not say whose it is: that is only told of who
+/// is named by it and has no other part in it.
+fn only_of_customers(found: &mut Vec<Found>, ids: &BTreeSet<&str>, user: Option<&String>) {
+    let is_theirs = |one: &Found| {
+        one.customer.as_deref().is_some_and(|customer| ids.contains(customer))
+            || one.referral_event.as_ref().is_some_and(|sent| Some(&sent.subject) == user)
+    };
+    let theirs: BTreeSet<String> = found.iter().filter(|one| is_theirs(one)).map(|one| one.event_id.clone()).collect();
+    found.retain(|one| is_theirs(one) || one.customer.is_none() && !ids.is_empty() && !theirs.contains(&one.event_id));
+}
+
+async fn whose(store: &dyn Store, found: &[Found]) -> Result<Vec<ScopedCustomer>, StoreError> {
+    let named: BTreeSet<_> = found.iter().filter_map(|one| Some((&one.provider, one.customer.as_ref()?))).collect();
+    let mut customers = Vec::new();
+    for (provider, customer) in named {
+        let known = store.customers(customer).await?.into_iter();
+        customers.extend(known.filter(|one| one.customer.id == *customer && one.scope.provider == *provider));
+    }
+    Ok(customers)
+}
+
 impl Found {
     pub fn reason(&self) -> Option<Reason> {
         Reason::parse(self.reason.as_deref()?)
+    }
+
+    /// `the purchase of 1900 EUR, invoice in_1,`: for the beginning of a sentence that goes on with a verb.
+    pub fn subject(&self) -> String {
+        let comma = if self.what.contains(", ") { "," } else { "" };
+        format!("the {}{comma}", self.what)
+    }
+
+    /// Whether it only says again what another webhook tells.
+    pub fn is_repetition(&self) -> bool {
+        matches!(
+            self.reason(),
+            Some(
+                Reason::AlreadyReported
+                    | Reason::AlreadyReceived
+                    | Reason::NoCommercialChange
+                    | Reason::NothingNew
+                    | Reason::ReportedElsewhere
+            )
+        )
+    }
+
+    /// Whether it is a purchase: an invoice for which no money was collected is none, unless the rules make it one.
+    pub fn is_purchase(&self) -> bool {
+        self.fact == "invoice-paid" && (!self.is_free || self.referral_event.is_some())
     }
 
     /// Whether it is the purchase or a refund of this invoice; one that does not say which is taken for its.
@@ -154,13 +234,16 @@ fn of_life(life: &Life, all: &[Life], now: Timestamp) -> Vec<Found> {
         message: String::new(),
         waits: None,
         invoice: None,
+        is_free: false,
         price: None,
         currency: None,
         referral_event: None,
     };
     let unfinished = match life.state {
         WebhookState::Undecided => Some("nothing was decided about it yet; is `cello-relay serve` running?".to_owned()),
-        WebhookState::Unreadable => Some(format!("could not be read: {}", plain(life.note.as_deref().unwrap_or("")))),
+        WebhookState::Unreadable => {
+            Some(format!("could not be read{}", because(life.note.as_deref().unwrap_or_default())))
+        }
         WebhookState::Held | WebhookState::Ignored | WebhookState::Mapped => None,
     };
     if let Some(outcome) = unfinished {
@@ -176,13 +259,15 @@ fn of_decision(life: &Life, decision: &LifeDecision, all: &[Life], base: &Found,
     let event = events().find(|event| Some(&event.key) == decision.key.as_ref());
     let own = event.filter(|_| decision.decision == DecisionState::Send);
     let money = own.map(|event| wire::view(&event.body)).unwrap_or_default();
-    let amount = [money.price.as_str(), money.currency.as_str()].join(" ");
+    let amount = if money.price.is_empty() { String::new() } else { [money.price.as_str(), &money.currency].join(" ") };
+    let is_free = decision.trace.as_ref().and_then(|trace| trace.collected).is_some_and(|collected| collected <= 0);
     Found {
         happened_at: decision.happened_at,
-        what: what(life, decision, &plain(amount.trim())),
+        what: what(life, decision, &plain(amount.trim()), is_free),
         outcome: outcome(life, decision, own),
         fact: decision.fact.clone(),
         customer: decision.customer.clone(),
+        is_free,
         key: decision.key.clone(),
         decision: Some(decision.decision),
         reason: decision.reason.clone(),
@@ -219,39 +304,49 @@ fn told_last(event: &LifeEvent) -> Option<&LifeAttempt> {
 }
 
 /// What happened: `purchase of 1900 EUR, invoice in_1`.
-fn what(life: &Life, decision: &LifeDecision, amount: &str) -> String {
-    let of = if amount.is_empty() { String::new() } else { format!(" of {amount}") };
-    let at = if amount.is_empty() { String::new() } else { format!(" at {amount}") };
-    let customer = decision.customer.as_deref().map(plain).unwrap_or_default();
+fn what(life: &Life, decision: &LifeDecision, amount: &str, is_free: bool) -> String {
+    let with = |before: &str, text: &str| if text.is_empty() { String::new() } else { format!("{before}{text}") };
+    let (of, at) = (with(" of ", amount), with(" at ", amount));
+    let customer = with(" ", &decision.customer.as_deref().map(plain).unwrap_or_default());
     // A key is kind, provider with account, and ids; a signup's is the user.
     let id =
         decision.key.as_deref().and_then(|key| key.splitn(if life.account.is_empty() { 3 } else { 4 }, ':').last());
     let id = id.map(plain).unwrap_or_default();
+    let subscription = with(" ", id.split(':').next().unwrap_or_default());
+    let kind = with(" ", &plain(&life.kind));
     match (decision.fact.as_str(), decision.decision) {
-        ("customer-seen", DecisionState::Send) => format!("signup of the customer {customer}"),
-        ("customer-seen", _) => format!("news of the customer {customer} ({})", plain(&life.kind)),
-        ("customer-deleted", _) => format!("deletion of the customer {customer}"),
-        ("invoice-paid", _) => format!("purchase{of}, invoice {id}"),
-        ("payment-refunded", _) => format!("refund{of}, {id}"),
-        ("subscription-started", _) => format!("start of the subscription {id}{at}"),
-        ("subscription-changed", _) => {
-            format!("change of the subscription {}{at}", id.split(':').next().unwrap_or_default())
+        ("customer-seen", DecisionState::Send) => format!("signup of the customer{customer}"),
+        ("customer-seen", _) => format!("news of the customer{customer} ({})", kind.trim()),
+        ("customer-deleted", _) => format!("deletion of the customer{customer}"),
+        ("invoice-paid", DecisionState::Hold | DecisionState::Ignore) if is_free => {
+            format!("invoice{}, for which no money was collected", with(" ", &id))
         }
-        ("subscription-ended", _) => format!("end of the subscription {id}"),
-        _ => format!("webhook {}", plain(&life.kind)),
+        ("invoice-paid", _) => format!("purchase{of}{}", with(", invoice ", &id)),
+        ("payment-refunded", _) => format!("refund{of}{}", with(", ", &id)),
+        ("subscription-started", _) => format!("start of the subscription{subscription}{at}"),
+        ("subscription-changed", _) => format!("change of the subscription{subscription}{at}"),
+        ("subscription-ended", _) => format!("end of the subscription{subscription}"),
+        _ => format!("webhook{kind}"),
     }
 }
 
+/// A reason behind a sentence, where there is one.
+pub fn because(reason: &str) -> String {
+    if reason.trim().is_empty() { String::new() } else { format!(": {}", plain(reason)) }
+}
+
 fn outcome(life: &Life, decision: &LifeDecision, event: Option<&LifeEvent>) -> String {
+    let because = because(&decision.message);
     match (decision.decision, event) {
         (DecisionState::Send, Some(event)) => {
             format!("reported as {}; referral event {}: {}", plain(&event.trigger), event.id, stands(event))
         }
         (DecisionState::Send, None) => "reported".to_owned(),
         (DecisionState::Hold, _) => {
-            format!("held, waits for {}: {}", waits(life, decision).unwrap_or_default(), plain(&decision.message))
+            format!("held, waits for {}{because}", waits(life, decision).unwrap_or_else(|| "more news".to_owned()))
         }
-        (DecisionState::Ignore, _) => format!("not reported: {}", plain(&decision.message)),
+        (DecisionState::Ignore, _) if decision.fact.is_empty() => format!("ignored{because}"),
+        (DecisionState::Ignore, _) => format!("not reported{because}"),
     }
 }
 
@@ -268,7 +363,7 @@ fn waits(life: &Life, decision: &LifeDecision) -> Option<String> {
 /// How a referral event stands, in words.
 fn stands(event: &LifeEvent) -> String {
     let last = told_last(event);
-    let said = last.map(|attempt| format!(": {}", plain(&attempt.message))).unwrap_or_default();
+    let said = last.map(|attempt| because(&attempt.message)).unwrap_or_default();
     let tried = match event.attempts.len() {
         0 => "not tried yet".to_owned(),
         1 => format!("tried once{said}"),
