@@ -51,7 +51,8 @@ pub enum EventsCommand {
     Discard(DiscardArgs),
     /// Decide what was received again by the rules and settings of today, and show the difference from what was sent
     ///
-    /// Changes nothing, sends nothing and asks nobody: what look-ups taught is taken from the store. Ends with 0 when
+    /// Changes nothing, sends nothing and asks nobody: what look-ups taught, and what
+    /// Cello said of codes, is taken from the store. Ends with 0 when
     /// nothing differs, with 1 when something does. Try a change of the rules with it before you use it:
     /// `RELAY__RULES=new.toml cello-relay events remap`. With --json: one object on each line for each difference, and a
     /// last one with the sums.

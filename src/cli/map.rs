@@ -25,7 +25,7 @@ use crate::providers::{self, Provider};
 use crate::relay::decide::{Decided, decide};
 use crate::relay::policy::Policy;
 use crate::rules::Rules;
-use crate::store::{DecisionCount, NewWebhook, Scratch, StoreError};
+use crate::store::{DecisionCount, NewWebhook, SaidOfCodes, Scratch, StoreError};
 use crate::trace::Trace;
 
 pub use documents::Layout;
@@ -115,7 +115,7 @@ impl Mapper {
         let mut policy = Policy::new(&config, providers.clone(), rules);
         // Nothing is sent, so live and test payloads may stand side by side.
         policy.mode = None;
-        policy.asks_nobody = true;
+        policy.asks_nobody = Some(SaidOfCodes::default());
         let store = Scratch::new().context("a temporary store could not be made")?;
         Ok(Self { providers, policy, store, limit: config.server.body_limit })
     }

@@ -14,7 +14,7 @@ use crate::attribution::{LATE_CODE_LIMIT, Referral, customer_topic};
 use crate::config::CheckCodes;
 use crate::decision::{Reason, Verdict, Warning, WarningCode};
 use crate::facts::{CodeAnswer, Detail, Fact};
-use crate::store::{HeldFact, Ledger, StoreError};
+use crate::store::{HeldFact, Ledger, SaidOfCodes, StoreError};
 
 /// How long an answer is relied on: Cello advises against keeping them.
 pub const FRESH: SignedDuration = SignedDuration::from_mins(5);
@@ -87,10 +87,16 @@ impl Judge<'_> {
         if check == CheckCodes::Off || matches!(fact.detail, Detail::PaymentRefunded(_)) {
             return Ok(Checked::Passed(None));
         }
-        if self.policy.asks_nobody {
-            return Ok(unchecked(format!("Cello was not asked about `{ucc}`: nobody is asked here")));
-        }
-        let Some(answer) = fresh_answer(ledger, ucc, self.now)? else { return Ok(self.without_answer(fact, ucc, key)) };
+        let answer = match &self.policy.asks_nobody {
+            Some(said) => match said_before(said, referral, ucc, key) {
+                Some(answer) => answer,
+                None => return Ok(unchecked(format!("Cello was not asked about `{ucc}`: nobody is asked here"))),
+            },
+            None => match fresh_answer(ledger, ucc, self.now)? {
+                Some(answer) => answer,
+                None => return Ok(self.without_answer(fact, ucc, key)),
+            },
+        };
         if self.ends_what_was_reported(ledger, fact)? {
             return Ok(Checked::Passed(None));
         }
@@ -142,6 +148,21 @@ impl Judge<'_> {
         let known = ledger.subscription(&self.webhook.scope, &subscription.id)?;
         Ok(known.is_some_and(|known| known.reported.is_some()))
     }
+}
+
+/// What is wrong with a code, as a decision or a warning says.
+pub const FAULTS: [Reason; 3] = [Reason::CodeUnknown, Reason::CodeBlocked, Reason::SelfReferral];
+
+/// Cello's answer as it is known from before: what became of this very fact tells it, else the answer that is kept.
+fn said_before(said: &SaidOfCodes, referral: &Referral, ucc: &str, key: &str) -> Option<CodeAnswer> {
+    let owner = match said.faults.get(key) {
+        Some(Reason::SelfReferral) => Some(referral.subject().to_owned()),
+        // Somebody whom nobody remembers.
+        Some(Reason::CodeBlocked) => Some(String::new()),
+        Some(_) => None,
+        None => return said.answers.get(ucc).cloned(),
+    };
+    Some(CodeAnswer { ucc: ucc.to_owned(), valid: false, owner })
 }
 
 fn is_self_referral(answer: &CodeAnswer, referral: &Referral) -> bool {

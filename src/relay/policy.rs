@@ -10,6 +10,7 @@ use crate::config::{CheckCodes, Config, EmailPolicy, PlanWords, Privacy};
 use crate::facts::{Mode, Plan};
 use crate::providers::Provider;
 use crate::rules::Rules;
+use crate::store::SaidOfCodes;
 
 /// How long a refund waits for its purchase: as long as the providers repeat an undelivered webhook.
 pub const REFUND_HOLD: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -28,8 +29,8 @@ pub struct Policy {
     /// The only mode of webhooks that may reach the configured Cello; `None` for either.
     pub mode: Option<Mode>,
     pub check_codes: CheckCodes,
-    /// Set by commands that show what would be decided: what would be asked of Cello is then left open.
-    pub asks_nobody: bool,
+    /// Set by commands that show what would be decided: nobody is asked then, and what Cello said before is all there is.
+    pub asks_nobody: Option<SaidOfCodes>,
     privacy: Privacy,
     plans: BTreeMap<String, PlanWords>,
 }
@@ -42,7 +43,7 @@ impl Policy {
             organization_mode: config.metadata.organization_mode,
             mode: config.cello.environment.mode(),
             check_codes: config.cello.check_codes,
-            asks_nobody: false,
+            asks_nobody: None,
             privacy: config.privacy.clone(),
             plans: config.plans.clone(),
         }

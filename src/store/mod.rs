@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use crate::decision::Reason;
 use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
 
 pub use erasing::*;
@@ -110,6 +111,9 @@ pub trait Store: Send + Sync {
 
     /// The customers of this id with whatever provider, and those who stand for this user or organization.
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError>;
+
+    /// What Cello said of codes: the answers that are kept, and what has one of these reasons, or a warning of that name.
+    async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError>;
 
     /// Sends dead, unsure or waiting referral events from `now` on, with a fresh count of attempts. Returns those
     /// it applied to.

@@ -2,10 +2,13 @@
 //!
 //! All of it only reads. A page is limited, so that a long history never has to fit into memory.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{DecisionState, EventState, NewWebhook, WebhookState};
-use crate::facts::{KnownCustomer, KnownSubscription, Plan, Scope};
+use crate::decision::Reason;
+use crate::facts::{CodeAnswer, KnownCustomer, KnownSubscription, Plan, Scope};
 
 /// A stored webhook, ready to be received by another store, and when its facts were decided here.
 #[derive(Debug, Clone)]
@@ -60,6 +63,15 @@ pub struct Known {
     pub prices: Vec<Plan>,
     /// Payment and the invoice that it settles.
     pub payments: Vec<(String, String)>,
+}
+
+/// What Cello is known to have said of codes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SaidOfCodes {
+    /// The answers that are still kept, by code.
+    pub answers: BTreeMap<String, CodeAnswer>,
+    /// What was wrong with a code, by the business key of what was kept back for it or told with a warning.
+    pub faults: BTreeMap<String, Reason>,
 }
 
 /// A customer of the directory and where its id is valid.

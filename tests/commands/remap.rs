@@ -113,7 +113,10 @@ async fn only_what_happened_since_a_time_is_compared_but_all_of_it_is_decided() 
 
     let future = net(&relay, &["--json", "--since", "2999-01-01"]);
     assert_eq!(future.code, 0, "{future:?}");
-    assert_eq!(sums(&future), json!({ "same": 0, "changed": 0, "added": 0, "removed": 0, "unknown": 0 }));
+    assert_eq!(
+        sums(&future),
+        json!({ "same": 0, "changed": 0, "added": 0, "removed": 0, "unknown": 0, "code_not_asked": 0 })
+    );
     assert_eq!(future.lines()[0]["webhooks"]["webhooks"], 10);
 
     let wrong = relay.run(&["events", "remap", "--since", "yesterday"]);
@@ -143,4 +146,29 @@ fn an_empty_store_has_nothing_to_decide() {
     let said = Installation::new().run(&["events", "remap", "--json"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(said.lines()[0]["webhooks"]["webhooks"], 0);
+}
+
+#[tokio::test]
+async fn what_hangs_on_an_answer_of_cellos_that_is_not_stored_is_counted_and_the_setting_named() {
+    let relay = Installation::new().with("stories/stripe-trial").await;
+    let withhold = |arguments: &[&str]| {
+        let variables = [("RELAY__RULES", "own.toml"), ("RELAY__CELLO__CHECK_CODES", "withhold")];
+        run(relay.folder.path(), &variables, &[&["events", "remap"], arguments].concat())
+    };
+    let off = ruled(&relay, "invoice.amount_paid > 0", "true", &["--json"]);
+    assert_eq!((off.code, &sums(&off)["added"]), (1, &json!(1)), "{off:?}");
+    assert_eq!(off.lines().last().unwrap()["decided_by"]["check_codes"], "off");
+
+    let said = withhold(&[]);
+
+    assert_eq!(said.code, 0, "{said:?}");
+    said.says(&[
+        "environment not set, check_codes withhold. Nothing was changed or sent.",
+        "0 would be sent now and were not",
+        "1 not compared: they were not sent, and would be now only if Cello counted their code",
+        "What was sent with a code of which nothing is stored is compared as if Cello counted it.",
+    ]);
+    let json = withhold(&["--json"]);
+    assert_eq!((&sums(&json)["added"], &sums(&json)["code_not_asked"]), (&json!(0), &json!(1)));
+    assert_eq!(json.lines()[0]["decided_by"]["check_codes"], "withhold");
 }

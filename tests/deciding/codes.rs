@@ -19,26 +19,26 @@ use crate::webhooks::stripe::*;
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-const UNKNOWN: &str = "Unknown0001";
-const BLOCKED: &str = "Blocked0001";
+pub const UNKNOWN: &str = "Unknown0001";
+pub const BLOCKED: &str = "Blocked0001";
 /// The stand-in says that it is the code of `u123`.
-const OWN: &str = "Own0000u123";
+pub const OWN: &str = "Own0000u123";
 
-const SIGNUP: &str = "signup:u123";
-const PURCHASE: &str = "purchase:stripe:in_1";
-const REFUND: &str = "refund:stripe:ch_in_1:300";
+pub const SIGNUP: &str = "signup:u123";
+pub const PURCHASE: &str = "purchase:stripe:in_1";
+pub const REFUND: &str = "refund:stripe:ch_in_1:300";
 
 const CREATED: &str = "evt_customer.created_0";
 const PAID: &str = "evt_invoice.paid_20";
 const REFUNDED: &str = "evt_charge.refunded_40";
 
-async fn checking(check: CheckCodes) -> (Sandbox, Relay) {
+pub async fn checking(check: CheckCodes) -> (Sandbox, Relay) {
     let cello = Sandbox::start("127.0.0.1:0").await.unwrap();
     let relay = Relay::with(&checks(&cello, check));
     (cello, relay)
 }
 
-fn checks(cello: &Sandbox, check: CheckCodes) -> Config {
+pub fn checks(cello: &Sandbox, check: CheckCodes) -> Config {
     let mut config = config();
     config.cello.base_url = cello.base_url.clone();
     config.cello.access_key_id = cello.settings().access_key_id.clone();
@@ -51,33 +51,33 @@ fn with_code(ucc: &str) -> Value {
     json!({ "cello_ucc": ucc, "new_user_id": "u123" })
 }
 
-fn signed_up(ucc: &str) -> Value {
+pub fn signed_up(ucc: &str) -> Value {
     event("customer.created", 0, customer(with_code(ucc)))
 }
 
-fn paid() -> Value {
+pub fn paid() -> Value {
     paid_at("in_1", 20)
 }
 
-fn paid_at(invoice: &str, second: i64) -> Value {
+pub fn paid_at(invoice: &str, second: i64) -> Value {
     event("invoice.paid", second, old_invoice(invoice, second, 1000))
 }
 
-fn refunded() -> Value {
+pub fn refunded() -> Value {
     refund(40, "in_1", 300, Some(0))
 }
 
 /// Stripe tells which invoice a charge paid; the refund names only its charge.
-fn settled() -> Value {
+pub fn settled() -> Value {
     invoice_payment(21, "in_1")
 }
 
 /// Looks after held facts until none wants it.
-async fn settle(relay: &Relay) {
+pub async fn settle(relay: &Relay) {
     while relay.settle().await > 0 {}
 }
 
-fn next_answer(cello: &Sandbox, ucc: &str, valid: bool, owner: &str) {
+pub fn next_answer(cello: &Sandbox, ucc: &str, valid: bool, owner: &str) {
     let answer = json!({ "code": ucc, "valid": valid, "productUserId": owner });
     cello.fail_next(Endpoint::Reads, Fault::answer(200, answer.to_string()));
 }

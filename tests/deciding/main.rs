@@ -10,6 +10,7 @@ mod refunds;
 #[path = "../common/relay.rs"]
 mod relay;
 mod remap;
+mod remap_codes;
 #[path = "../common/stripe_api.rs"]
 mod stripe_api;
 mod walks;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cello_relay::config::{Config, EmailPolicy};
 use cello_relay::providers;
+use cello_relay::relay::code::FAULTS;
 use cello_relay::relay::policy::Policy;
 use cello_relay::relay::remap::{Again, Compared, Difference, Kind, Remap};
 use cello_relay::rules::Rules;
@@ -21,15 +22,17 @@ use crate::webhooks::{OTHER_CODE, chargebee, referred};
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-struct Remapped {
+pub struct Remapped {
     again: Again,
-    same: usize,
+    pub same: usize,
+    /// Would be sent if Cello counted their code.
+    pub unasked: usize,
     differences: Vec<Difference>,
 }
 
 impl Remapped {
     /// Key, kind, and for each field what was sent and what would be.
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let text = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
         let field = |difference: &Difference| {
             let each = difference.fields.iter();
@@ -61,6 +64,13 @@ async fn remap_with(relay: &Relay, config: &Config, rules: Rules) -> Remapped {
     remap_by(relay, Arc::new(Policy::new(config, providers::all(config), rules))).await
 }
 
+/// As the command does, which asks nobody.
+pub async fn remap_asking_nobody(relay: &Relay, config: &Config, rules: Rules) -> Remapped {
+    let mut policy = Policy::new(config, providers::all(config), rules);
+    policy.asks_nobody = Some(relay.store.said_of_codes(FAULTS.to_vec()).await.unwrap());
+    remap_by(relay, Arc::new(policy)).await
+}
+
 async fn remap_by(relay: &Relay, policy: Arc<Policy>) -> Remapped {
     let before = relay.store.counts().await.unwrap();
     let scratch = Arc::new(Sqlite::in_memory().unwrap());
@@ -68,16 +78,17 @@ async fn remap_by(relay: &Relay, policy: Arc<Policy>) -> Remapped {
     let mut told = 0;
     let again = remap.decide(|| told += 1).await.unwrap();
     assert_eq!(told, again.webhooks + again.without_body + again.undecided, "progress is told of each");
-    let (mut comparison, mut same, mut differences) = (remap.compare(), 0, vec![]);
+    let (mut comparison, mut same, mut unasked, mut differences) = (remap.compare(), 0, 0, vec![]);
     while let Some(compared) = comparison.next().await.unwrap() {
         match compared {
             Compared::Same { .. } => same += 1,
             Compared::Different(difference) => differences.push(*difference),
+            Compared::Unasked { .. } => unasked += 1,
             Compared::Unknown { .. } => panic!("every body is there"),
         }
     }
     assert_eq!(relay.store.counts().await.unwrap(), before, "the relay's own store stays as it is");
-    Remapped { again, same, differences }
+    Remapped { again, same, unasked, differences }
 }
 
 fn stories() -> Vec<(String, Vec<Value>)> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cello_relay::clock;
 use cello_relay::config::Config;
+use cello_relay::decision::Reason;
 use cello_relay::facts::{Learned, Reading, Scope};
 use cello_relay::providers;
 use cello_relay::providers::chargebee::basic::{self, Credentials};
@@ -260,6 +261,9 @@ impl Store for FakeStore {
         unreachable!()
     }
     async fn customers(&self, _: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
+        unreachable!()
+    }
+    async fn said_of_codes(&self, _: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
         unreachable!()
     }
     async fn retry(&self, _: Vec<i64>, _: Timestamp) -> Result<Vec<i64>, StoreError> {

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use super::super::output::{Tone, number, plain, print, progress, time, toned};
 use super::super::{Exit, rules_in_force};
 use super::tone_of_event;
-use crate::config::{Config, Environment};
+use crate::config::{CheckCodes, Config, Environment};
 use crate::providers;
+use crate::relay::code::FAULTS;
 use crate::relay::policy::Policy;
 use crate::relay::remap::{Again, Compared, Difference, Field, Kind, Remap};
 use crate::store::{Sqlite, Store};
@@ -37,15 +38,17 @@ struct Sums {
     removed: u64,
     /// Came of webhooks whose body is no longer kept.
     unknown: u64,
+    /// Would be sent now if Cello counted their code, which nothing stored says.
+    code_not_asked: u64,
 }
 
 pub async fn run(store: Sqlite, args: Args, config: &Config, json: bool) -> Result<Exit> {
     let rules = rules_in_force(config)?;
     let by = by(config, rules.source_name());
     let mut policy = Policy::new(config, providers::all(config), rules);
-    policy.asks_nobody = true;
-    let policy = Arc::new(policy);
     let stored: Arc<dyn Store> = Arc::new(store);
+    policy.asks_nobody = Some(stored.said_of_codes(FAULTS.to_vec()).await?);
+    let policy = Arc::new(policy);
     let counts = stored.counts().await?;
     let bar = progress(u64::try_from(counts.received - counts.duplicate).ok(), "{bar:30} {pos}/{len} webhooks");
     let mut remap = Remap::new(stored, scratch()?, policy, Timestamp::now());
@@ -59,6 +62,7 @@ pub async fn run(store: Sqlite, args: Args, config: &Config, json: bool) -> Resu
         match compared {
             Compared::Same { at } => sums.same += u64::from(is_meant(at)),
             Compared::Unknown { at } => sums.unknown += u64::from(is_meant(at)),
+            Compared::Unasked { at } => sums.code_not_asked += u64::from(is_meant(at)),
             Compared::Different(one) if is_meant(one.happened_at) => {
                 match one.difference {
                     Kind::Changed => sums.changed += 1,
@@ -91,6 +95,7 @@ fn by(config: &Config, rules: &str) -> Value {
         "rules": rules,
         "triggers": config.triggers.as_str(),
         "environment": environment.map(Environment::as_str),
+        "check_codes": config.cello.check_codes.as_str(),
         "organization_mode": config.metadata.organization_mode,
     })
 }
@@ -134,15 +139,18 @@ fn value(value: &Option<Value>) -> String {
 fn end(by: &Value, since: Option<Timestamp>, again: Again, sums: Sums) -> String {
     let word = |name: &str| by[name].as_str().map_or("not set".to_owned(), plain);
     let organizations = if by["organization_mode"] == true { ", organization mode" } else { "" };
+    let checked = word("check_codes");
+    let checks = checked != CheckCodes::Off.as_str();
+    let codes = if checks { format!(", check_codes {checked}") } else { String::new() };
     let mut text = format!(
-        "{} decided again by {}, triggers {}, environment {}{organizations}. Nothing was changed or sent.\n",
+        "{} decided again by {}, triggers {}, environment {}{organizations}{codes}. Nothing was changed or sent.\n",
         number(usize::try_from(again.webhooks).unwrap_or(usize::MAX), "webhook"),
         word("rules"),
         word("triggers"),
         word("environment"),
     );
     let since = since.map(|since| format!(" since {}", time(since))).unwrap_or_default();
-    let Sums { same, changed, added, removed, unknown } = sums;
+    let Sums { same, changed, added, removed, unknown, code_not_asked } = sums;
     let _ = writeln!(
         text,
         "Referral events{since}: {same} the same, {changed} changed, {added} would be sent now and were not, {removed} \
@@ -154,6 +162,11 @@ fn end(by: &Value, since: Option<Timestamp>, again: Again, sums: Sums) -> String
         (again.without_body, "left out, because their body is no longer kept"),
         (unknown, "referral events not compared, because the body of their webhook is no longer kept"),
         (
+            code_not_asked,
+            "not compared: they were not sent, and would be now only if Cello counted their code, which nothing stored \
+             says; with `RELAY__CELLO__CHECK_CODES=off` they are shown",
+        ),
+        (
             again.looked_up,
             "facts decided with what a look-up taught; of that only the newest is kept, so an e-mail address or a \
              number of seats that changed since shows as a difference",
@@ -161,6 +174,12 @@ fn end(by: &Value, since: Option<Timestamp>, again: Again, sums: Sums) -> String
     ];
     for (count, note) in notes.iter().filter(|(count, _)| *count > 0) {
         let _ = writeln!(text, "{count} {note}");
+    }
+    if checks {
+        text.push_str(
+            "Of codes, what Cello said before counts, as far as it is stored. What was sent with a code of which nothing \
+             is stored is compared as if Cello counted it.\n",
+        );
     }
     text
 }

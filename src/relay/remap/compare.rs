@@ -2,15 +2,18 @@
 //!
 //! Both are read in the order of their keys, a page of each at a time, so that nothing but differences is kept.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::purchase;
 use super::PAGE;
-use crate::decision::Reason;
+use crate::cello::wire;
+use crate::decision::{Reason, Warning, WarningCode};
+use crate::facts::Scope;
 use crate::store::{DecisionState, EventState, Life, LifeDecision, PastEvent, Store, StoreError, WebhookState};
 use crate::words::words;
 
@@ -23,6 +26,10 @@ pub enum Compared {
     Different(Box<Difference>),
     /// Came of a webhook whose body is no longer kept.
     Unknown {
+        at: Timestamp,
+    },
+    /// Was not sent, and would be now if Cello counted its code, which nothing stored says.
+    Unasked {
         at: Timestamp,
     },
 }
@@ -76,11 +83,13 @@ pub struct Comparison {
     stored: Pages,
     scratch: Pages,
     begun: Timestamp,
+    /// Keys of purchases that are [`Compared::Unasked`]: their refunds come after them and are it, too.
+    unasked: BTreeSet<String>,
 }
 
 impl Comparison {
     pub(super) fn new(stored: Arc<dyn Store>, scratch: Arc<dyn Store>, begun: Timestamp) -> Self {
-        Self { stored: Pages::of(stored), scratch: Pages::of(scratch), begun }
+        Self { stored: Pages::of(stored), scratch: Pages::of(scratch), begun, unasked: BTreeSet::new() }
     }
 
     /// The next key; `None` when there are no more.
@@ -142,8 +151,12 @@ impl Comparison {
         })))
     }
 
-    async fn added(&self, now: PastEvent) -> Result<Compared, StoreError> {
+    async fn added(&mut self, now: PastEvent) -> Result<Compared, StoreError> {
         let here = life_of(&self.scratch.store, &now).await?;
+        if here.as_ref().is_some_and(|here| self.is_unasked(here, &now)) {
+            self.unasked.insert(now.key);
+            return Ok(Compared::Unasked { at: now.at });
+        }
         let there = match &here {
             Some(life) => same_webhook(&self.stored.store, life).await?,
             None => None,
@@ -160,6 +173,15 @@ impl Comparison {
             body: Some(now.body.clone()),
             ..difference(Kind::Added, &now)
         })))
+    }
+}
+
+impl Comparison {
+    fn is_unasked(&self, here: &Life, event: &PastEvent) -> bool {
+        let is_unchecked = |warning: &Warning| warning.code == WarningCode::CodeUnchecked.as_str();
+        let own = decision_on(here, &event.key).is_some_and(|decision| decision.warnings.iter().any(is_unchecked));
+        let scope = Scope { provider: here.provider.clone(), account: here.account.clone() };
+        own || self.unasked.contains(&purchase::key(&scope, &wire::view(&event.body).invoice))
     }
 }
 

@@ -203,12 +203,13 @@ pub fn customer_of(row: &Row<'_>) -> rusqlite::Result<KnownCustomer> {
 pub fn code(db: &Connection, ucc: &str) -> Result<Option<KnownCode>, StoreError> {
     let known = db
         .prepare_cached("SELECT * FROM code WHERE ucc = ?1")?
-        .query_row([ucc], |row| {
-            let answer = CodeAnswer { ucc: row.get("ucc")?, valid: row.get("valid")?, owner: row.get("owner")? };
-            Ok(KnownCode { answer, asked_at: time(row, "asked_at")? })
-        })
+        .query_row([ucc], |row| Ok(KnownCode { answer: code_of(row)?, asked_at: time(row, "asked_at")? }))
         .optional()?;
     Ok(known)
+}
+
+pub fn code_of(row: &Row<'_>) -> rusqlite::Result<CodeAnswer> {
+    Ok(CodeAnswer { ucc: row.get("ucc")?, valid: row.get("valid")?, owner: row.get("owner")? })
 }
 
 pub fn put_code(db: &Connection, code: &KnownCode) -> Result<(), StoreError> {

@@ -30,8 +30,9 @@ use rusqlite::Connection;
 
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
-    PastEvent, PastWebhook, Receipt, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
+    PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
 };
+use crate::decision::Reason;
 use crate::facts::Scope;
 use file::Place;
 use reader::Reader;
@@ -183,6 +184,10 @@ impl Store for Sqlite {
 
     async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError> {
         self.read(move |db| past::known(db, &scope, &about)).await
+    }
+
+    async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
+        self.read(move |db| past::said_of_codes(db, &faults)).await
     }
 
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
-use super::super::{About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, ScopedCustomer, StoreError};
+use super::super::{
+    About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, SaidOfCodes, ScopedCustomer, StoreError,
+};
 use super::directory;
-use super::values::{count, from_json, scope, size, time};
+use super::values::{count, from_json, json, scope, size, time};
+use crate::decision::Reason;
 use crate::facts::Scope;
 
 pub(super) const WEBHOOKS_AFTER: &str = "SELECT w.*, b.body FROM webhook w
@@ -72,6 +75,33 @@ pub fn customers(db: &Connection, name: &str) -> Result<Vec<ScopedCustomer>, Sto
         .query_map([name], |row| Ok(ScopedCustomer { scope: scope(row)?, customer: directory::customer_of(row)? }))?
         .collect::<Result<_, _>>()?;
     Ok(customers)
+}
+
+/// A fault that passed, so that it was told after all, is none.
+const FAULTS: &str = "SELECT d.key, d.reason AS fault FROM decision d
+        WHERE d.state = 'ignore' AND d.key IS NOT NULL AND d.reason IN (SELECT value FROM json_each(?1))
+            AND NOT EXISTS (SELECT 1 FROM referral_event e WHERE e.key = d.key)
+    UNION ALL SELECT d.key, w.value ->> 'code' FROM decision d, json_each(d.warnings) w
+        WHERE d.state = 'send' AND d.key IS NOT NULL AND w.value ->> 'code' IN (SELECT value FROM json_each(?1))";
+
+/// Looks at every decision, which only a person's single question is worth.
+pub fn said_of_codes(db: &Connection, faults: &[Reason]) -> Result<SaidOfCodes, StoreError> {
+    let mut said = SaidOfCodes::default();
+    let mut statement = db.prepare_cached("SELECT * FROM code")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let answer = directory::code_of(row)?;
+        said.answers.insert(answer.ucc.clone(), answer);
+    }
+    let mut statement = db.prepare_cached(FAULTS)?;
+    let mut rows = statement.query([json(&faults)?])?;
+    while let Some(row) = rows.next()? {
+        let fault: String = row.get("fault")?;
+        if let Some(fault) = Reason::parse(&fault) {
+            said.faults.insert(row.get("key")?, fault);
+        }
+    }
+    Ok(said)
 }
 
 fn webhook_of(row: &Row<'_>) -> rusqlite::Result<PastWebhook> {
