@@ -61,7 +61,10 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
             // Money that was given back is told however late its purchase becomes known.
             Answer::Ignore { reason: Reason::PurchaseUnknown, message, again: Some(waits_for) }
         } else {
-            let message = format!("the refund names no invoice, and nothing has told what `{payment}` paid for");
+            let message = match payment {
+                "" => "the refund names neither invoice nor payment".to_owned(),
+                payment => format!("the refund names no invoice, and nothing has told what `{payment}` paid for"),
+            };
             Answer::Wait { message, waits_for }
         });
     };

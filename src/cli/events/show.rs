@@ -174,8 +174,8 @@ fn tried(attempt: &LifeAttempt) -> String {
     let status = attempt.status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
     let request = attempt.request_id.as_ref().map(|id| format!(" (request id {})", plain(id))).unwrap_or_default();
     let outcome = toned(&plain(&attempt.outcome), tone);
-    let (at, took, message) = (time(attempt.at), attempt.duration_ms, plain(&attempt.message));
-    format!("{at}  {outcome}{status} after {took} ms: {message}{request}")
+    let (at, took, said) = (time(attempt.at), attempt.duration_ms, because(&attempt.message));
+    format!("{at}  {outcome}{status} after {took} ms{said}{request}")
 }
 
 pub(super) fn next(event: &LifeEvent, now: Timestamp) -> String {
@@ -203,12 +203,19 @@ pub(super) fn next(event: &LifeEvent, now: Timestamp) -> String {
     }
 }
 
+/// A reason behind a sentence, where there is one.
+pub(super) fn because(reason: &str) -> String {
+    if reason.trim().is_empty() { String::new() } else { format!(": {}", plain(reason)) }
+}
+
 /// What a held fact waits for, in words.
 pub(super) fn awaited(life: &Life, topic: &str) -> String {
     let prefix = Scope { provider: life.provider.clone(), account: life.account.clone() }.prefix();
     let of = |kind: &str| topic.strip_prefix(&format!("{kind}:{prefix}:")).map(plain);
     if let Some(id) = of("customer") {
         format!("news of the customer `{id}`")
+    } else if topic == format!("payment:{prefix}:") {
+        "news of what it paid back, which it does not name".to_owned()
     } else if let Some(id) = of("payment") {
         format!("the invoice of the payment `{id}`")
     } else if let Some(id) = of("purchase") {

@@ -4,9 +4,10 @@
 
 use serde::Serialize;
 
+use super::super::show::because;
 use super::Asked;
 use super::advice::{advice, put_on_the_customer};
-use super::found::{Found, Past, Sent, because};
+use super::found::{Found, Past, Sent};
 use crate::attribution::{Attribution, attribute};
 use crate::cli::output::{number, plain, time};
 use crate::config::Metadata;

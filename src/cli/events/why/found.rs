@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::super::output::{plain, time};
 use super::super::choose::holds;
-use super::super::show::{awaited, next};
+use super::super::show::{awaited, because, next};
 use super::Asked;
 use crate::cello::wire::{self, View};
 use crate::decision::Reason;
@@ -328,11 +328,6 @@ fn what(life: &Life, decision: &LifeDecision, amount: &str, is_free: bool) -> St
         ("subscription-ended", _) => format!("end of the subscription{subscription}"),
         _ => format!("webhook{kind}"),
     }
-}
-
-/// A reason behind a sentence, where there is one.
-pub fn because(reason: &str) -> String {
-    if reason.trim().is_empty() { String::new() } else { format!(": {}", plain(reason)) }
 }
 
 fn outcome(life: &Life, decision: &LifeDecision, event: Option<&LifeEvent>) -> String {
