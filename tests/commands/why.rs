@@ -252,7 +252,11 @@ async fn a_webhook_that_could_not_be_read_is_found_by_what_it_names() {
         "data": { "object": { "id": "ch_broken", "customer": "cus_broken", "invoice": "in_broken" } },
     });
     let relay = relay.with_body(&broken).await;
-    relay.answers("--invoice", "in_broken", "No: no purchase is known of the invoice in_broken. The newest that tells");
+    relay.answers(
+        "--invoice",
+        "in_broken",
+        "No: the webhook charge.refunded, which names the invoice in_broken, could not be read: ",
+    );
     relay.answers("--customer", "cus_broken", "No: the webhook charge.refunded could not be read: charge.refunded ");
     assert_eq!(relay.json_why("--customer", "cus_broken")["found"][0]["reason"], "unreadable");
 }
@@ -354,4 +358,38 @@ async fn an_invoice_that_another_customer_paid_is_nobodys_and_says_so_everywhere
     assert!(page["text"].as_str().unwrap().starts_with("Yes: Cello has 1 purchase and 1 refund of the customer"));
     assert!(!page["text"].as_str().unwrap().contains("other purchase"), "{page}");
     assert!(!page.to_string().contains("9136"), "{page}");
+}
+
+#[tokio::test]
+async fn one_payment_of_several_invoices_by_nobody_knows_whom_is_a_payment_of_each_that_tells_too_little() {
+    let file = &crate::given::files("stories/chargebee-one-payment-three-invoices")[1];
+    let mut body: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let content = body["content"].as_object_mut().unwrap();
+    content.remove("customer");
+    for object in ["transaction", "invoice", "subscription"] {
+        content[object].as_object_mut().unwrap().remove("customer_id");
+    }
+    // Credits covered the rest.
+    content["transaction"]["linked_invoices"][1]["invoice_total"] = json!(9000);
+    let relay = Installation::new().with_body(&body).await;
+    for invoice in ["9122", "9124"] {
+        relay.answers(
+            "--invoice",
+            invoice,
+            &format!("No: the webhook payment_succeeded, which names the invoice {invoice}, was ignored: there is no customer"),
+        );
+        let said = relay.why("--invoice", invoice);
+        assert!(!said.out.contains("send the webhook of its payment again"), "it came: {}", said.out);
+        said.says(&["nothing: where nothing tells whose it is, nobody's referral can be told"]);
+    }
+}
+
+#[tokio::test]
+async fn what_no_try_said_anything_about_leaves_no_gap_in_a_sentence() {
+    let relay = Installation::new().with(STORY).await.sent("retry", "", Then::Dead).await;
+    relay.answers("--invoice", INVOICE, &format!("invoice {INVOICE}, was tried once and given up."));
+    let relay = Installation::new().with(STORY).await.sent("unsure", " ", Then::Unsure).await;
+    relay.answers("--invoice", INVOICE, "nobody knows whether Cello took it. A person has to decide.");
+    let shown = relay.run(&["events", "show", INVOICE]).out + &relay.why("--user", USER).out;
+    assert!(!shown.contains(": \n") && !shown.contains(": .") && !shown.contains(", ,"), "{shown}");
 }

@@ -159,6 +159,11 @@ fn no_purchase(asked: &Asked, id: &str, past: &Past, keys: &Metadata) -> Answer 
     if found.event_id == id || !["", "payment-refunded"].contains(&found.fact.as_str()) {
         return of_one(found, keys);
     }
+    // A payment may be known and tell too little, which is another answer than that there is none.
+    if found.fact.is_empty() && is_news(found) {
+        let what = format!("{}, which names {}", found.what, asked.words());
+        return of_one(&Found { what, ..found.clone() }, keys);
+    }
     nothing_bought(asked, past, found, keys)
 }
 
