@@ -393,3 +393,21 @@ async fn what_no_try_said_anything_about_leaves_no_gap_in_a_sentence() {
     let shown = relay.run(&["events", "show", INVOICE]).out + &relay.why("--user", USER).out;
     assert!(!shown.contains(": \n") && !shown.contains(": .") && !shown.contains(", ,"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_refund_that_names_nothing_it_paid_back_says_so_without_empty_quotes() {
+    let referred = json!({ "id": "cust_r", "created_at": 1_767_000_000, "meta_data": { "cello_ucc": "AbC123dEf45", "new_user_id": "u_r" } });
+    let body = json!({
+        "id": "ev_r", "api_version": "v2", "event_type": "payment_refunded", "occurred_at": 1_767_225_600,
+        "content": {
+            "customer": referred,
+            "transaction": { "id": "txn_r", "type": "refund", "status": "success", "amount": 500, "currency_code": "EUR" },
+        },
+    });
+    let relay = Installation::new().with_body(&body).await;
+    relay.run(&["events", "why", "--customer", "cust_r"]).says(&[
+        "waits for news of what it paid back, which it does not name",
+        "the refund names neither invoice nor payment",
+    ]);
+    assert!(!relay.run(&["events", "show", "txn_r"]).out.contains("``"));
+}
