@@ -6,6 +6,7 @@
 mod advice;
 mod answer;
 mod found;
+mod past;
 
 use std::fmt::Write;
 
@@ -19,7 +20,8 @@ use crate::attribution::{Attribution, attribute};
 use crate::config::Metadata;
 use crate::store::{ScopedCustomer, Store};
 use answer::{Answer, Verdict};
-use found::{Found, Past};
+use found::Found;
+use past::Past;
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
