@@ -36,6 +36,10 @@ impl ReportedStates {
         self.0.drain(..too_many);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The state that was reported for `version` or the time before.
     pub fn at(&self, version: i64) -> Option<&str> {
         self.0.iter().rev().find(|(other, _)| *other <= version).map(|(_, state)| state.as_str())

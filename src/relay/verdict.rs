@@ -47,6 +47,8 @@ struct Case<'a> {
     key: String,
 }
 
+const UNCHANGED: &str = "price, quantity, interval and product are as before";
+
 impl Case<'_> {
     fn ignore(&self, reason: Reason, message: impl Into<String>) -> Judged {
         ignored(reason, message, Some(self.key.clone()))
@@ -62,6 +64,9 @@ impl Judge<'_> {
     fn judge(&self, ledger: &mut dyn Ledger, fact: &Fact) -> Result<Judged, StoreError> {
         let case = match self.case(ledger, fact)? {
             Ok(case) => case,
+            Err(judged) if self.is_unchanged(ledger, fact, &judged)? => {
+                return Ok(ignored(Reason::NoCommercialChange, UNCHANGED, judged.key));
+            }
             Err(judged) => return Ok(judged),
         };
         match &fact.detail {
@@ -185,8 +190,7 @@ impl Judge<'_> {
         subscription: &Subscription,
         change: Change,
     ) -> Result<Judged, StoreError> {
-        let known = ledger.subscription(&self.webhook.scope, &subscription.id)?;
-        let reported = ReportedStates::parse(known.and_then(|known| known.reported).as_deref());
+        let reported = self.reported(ledger, subscription)?;
         match self.no_change(subscription, change, &reported) {
             Some(message) => Ok(case.ignore(Reason::NoCommercialChange, message)),
             None => self.subscription(ledger, case, subscription),
@@ -355,6 +359,26 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether what waits for its customer, or for a code, tells nothing new of the subscription. Decided now, since
+    /// what the subscription was before is not known any more when the wait ends.
+    fn is_unchanged(&self, ledger: &mut dyn Ledger, fact: &Fact, judged: &Judged) -> Result<bool, StoreError> {
+        let waits = match &judged.verdict {
+            Verdict::Hold { .. } => true,
+            Verdict::Ignore { reason, .. } => reason.is_open_to_late_code(),
+            Verdict::Send(_) => false,
+        };
+        let Detail::SubscriptionChanged { subscription, change: Change::Unsaid, .. } = &fact.detail else {
+            return Ok(false);
+        };
+        let reported = self.reported(ledger, subscription)?;
+        Ok(waits && reported.is_empty() && self.before == Some(subscription.commercial_state().as_str()))
+    }
+
+    fn reported(&self, ledger: &mut dyn Ledger, subscription: &Subscription) -> Result<ReportedStates, StoreError> {
+        let known = ledger.subscription(&self.webhook.scope, &subscription.id)?;
+        Ok(ReportedStates::parse(known.and_then(|known| known.reported).as_deref()))
+    }
+
     /// Why a changed subscription is not worth telling; `None` where it is.
     fn no_change(&self, subscription: &Subscription, change: Change, reported: &ReportedStates) -> Option<String> {
         let state = subscription.commercial_state();
@@ -368,8 +392,7 @@ impl Judge<'_> {
             Change::Commercial => None,
             Change::Active => (!last.is_some_and(|last| last.starts_with("trial")))
                 .then(|| "it is active again, at the same price".to_owned()),
-            Change::Unsaid => (last.is_none() && self.before == Some(state.as_str()))
-                .then(|| "price, quantity, interval and product are as before".to_owned()),
+            Change::Unsaid => (last.is_none() && self.before == Some(state.as_str())).then(|| UNCHANGED.to_owned()),
         }
     }
 }

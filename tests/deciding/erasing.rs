@@ -200,3 +200,16 @@ async fn known(relay: &Relay) -> cello_relay::facts::KnownCustomer {
     ask.await.unwrap();
     known.await.unwrap().unwrap()
 }
+
+#[tokio::test]
+async fn of_a_stranger_a_subscription_that_changed_nothing_is_erased_too() {
+    let relay = Relay::new();
+    for (kind, second) in [("subscription_created", 0), ("subscription_changed", 20)] {
+        let customer = chargebee::customer(second, json!({}));
+        let content = json!({ "customer": customer, "subscription": chargebee::subscription(second, "active", 3) });
+        relay.receive(&chargebee::event(kind, second, content)).await;
+    }
+    assert_eq!(relay.reason("ev_subscription_changed_20").await, "no_commercial_change");
+    relay.pass(DAY * 34);
+    assert_eq!(erase(&relay).await, 2);
+}

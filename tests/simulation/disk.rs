@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use cello_relay::decision::Reason;
 use cello_relay::facts::Scope;
 use cello_relay::store::*;
 use fastrand::Rng;
@@ -102,6 +103,9 @@ impl Store for Disk {
     }
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
         self.store.customers(name).await
+    }
+    async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
+        self.store.said_of_codes(faults).await
     }
     async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
         self.store.retry(ids, now).await

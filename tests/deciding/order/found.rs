@@ -114,3 +114,21 @@ async fn after_a_deletion_no_e_mail_address_is_told_wherever_it_stands() {
     let told = relay.told().await;
     assert_eq!((told.len(), told[0].at("/context/newUser")), (1, json!({ "id": "usr_1" })));
 }
+
+/// The start is too long ago for the code, and what changed nothing is not: it must not pass for the news of it.
+#[tokio::test]
+async fn a_late_code_brings_no_change_of_a_subscription_where_nothing_had_changed() {
+    let relay = Relay::new();
+    let event = |kind: &str, second: i64, code: Value| {
+        let (customer, subscription) =
+            (chargebee::customer(second, code), chargebee::subscription(second, "active", 3));
+        chargebee::event(kind, second, json!({ "customer": customer, "subscription": subscription }))
+    };
+    relay.receive(&event("subscription_created", 0, json!({}))).await;
+    relay.receive(&event("subscription_changed", 20 * DAY, json!({}))).await;
+    assert_eq!(relay.reason(&format!("ev_subscription_changed_{}", 20 * DAY)).await, "no_commercial_change");
+    relay.pass(SignedDuration::from_hours(24 * 25));
+    let customer = chargebee::customer(45 * DAY, referred());
+    relay.receive(&chargebee::event("customer_changed", 45 * DAY, json!({ "customer": customer }))).await;
+    assert_eq!(relay.told_keys().await, ["signup:usr_1"]);
+}
