@@ -24,7 +24,7 @@ pub struct Resolution {
     pub warnings: Vec<Warning>,
     /// Where invoice and amount are known from.
     pub told: [Told; 2],
-    /// Charge and the stretch of its running total that this refund is.
+    /// Charge and the stretch of its running total that is told with this refund or was before.
     pub effect: Option<(String, i64, i64)>,
 }
 
@@ -90,32 +90,40 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
             }
         }
     }
-    let (amount, effect) = match amount(ledger, scope, refund)? {
-        Some(known) => known,
-        None => {
-            return Ok(Answer::Ignore {
-                reason: Reason::AlreadyReported,
-                message: "this part of the charge is already reported as refunded".to_owned(),
-                again: None,
-            });
-        }
+    let purchase = ledger.purchase(scope, &invoice)?;
+    let (untold, effect) = untold(ledger, scope, refund, purchase.as_ref())?;
+    let amount = match refund.running_total {
+        Some(_) => untold.iter().map(|(from, to)| to - from).sum(),
+        None => refund.amount.unwrap_or(0),
     };
-    if refund.amount.is_none() {
-        warnings.push(Warning::new(
-            WarningCode::RefundAmountDerived,
-            "the webhook gives only the running total of the charge",
-        ));
+    if untold.is_empty() {
+        return Ok(Answer::Ignore {
+            reason: Reason::AlreadyReported,
+            message: "this part of the charge is already reported as refunded".to_owned(),
+            again: None,
+        });
     }
     let amount_told = match &effect {
-        Some((charge, from, to)) if refund.amount.is_none() => Told::directory(format!(
-            "the running total of `{charge}` is {to} now, and {from} of it were refunded before"
-        )),
+        Some((charge, from, to)) if refund.amount != Some(amount) => {
+            warnings.push(Warning::new(
+                WarningCode::RefundAmountDerived,
+                match refund.amount {
+                    None => "the webhook gives only the running total of the charge".to_owned(),
+                    Some(stated) => format!(
+                        "the webhook says {stated}, and {} of it were told before, as where an earlier refund has failed",
+                        stated - amount
+                    ),
+                },
+            ));
+            Told::directory(format!(
+                "the running total of `{charge}` is {to} now, and {} of it were refunded before",
+                to - amount
+            ))
+        }
         _ => Told::webhook("this refund alone"),
     };
     let told = [invoice_told, amount_told];
-    let purchase = ledger.purchase(scope, &invoice)?;
-    let before = effect.as_ref().map(|(_, from, _)| *from);
-    let amount_net = purchase.and_then(|purchase| net(&purchase, amount, before));
+    let amount_net = purchase.and_then(|purchase| net(&purchase, &untold));
     let subscription = refund.subscription.clone().or_else(|| reported?.subscription_id);
     Ok(Answer::Known(Resolution { invoice: Some(invoice), subscription, amount, amount_net, warnings, told, effect }))
 }
@@ -137,36 +145,53 @@ fn invoice(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Op
     Ok(None)
 }
 
-type Stretch = (String, i64, i64);
+/// From one running total to a later one, in minor units.
+type Stretch = (i64, i64);
 
-/// This refund's amount. `None` where what it says is refunded was reported before.
-fn amount(
+/// What this refund adds to what was told, piece by piece, and the stretch of its charge that it is. A refund that failed
+/// is taken off the charge's running total and not off what Cello was told, so a later one may cover it once more: only
+/// the pieces that no earlier refund was told for are left, and their sum is right whatever the order.
+fn untold(
     ledger: &mut dyn Ledger,
     scope: &Scope,
     refund: &Refund,
-) -> Result<Option<(i64, Option<Stretch>)>, StoreError> {
+    purchase: Option<&KnownPurchase>,
+) -> Result<(Vec<Stretch>, Option<(String, i64, i64)>), StoreError> {
     let Some(RunningTotal { charge, total }) = &refund.running_total else {
-        return Ok(refund.amount.map(|amount| (amount, None)));
+        let before = purchase.map_or(0, |purchase| purchase.refunded);
+        let piece = refund.amount.map(|amount| (before, before.saturating_add(amount)));
+        return Ok((piece.into_iter().collect(), None));
     };
-    let reported = ledger.refunded(scope, charge)?;
+    let told = ledger.refunded(scope, charge)?;
     let from = match refund.amount {
-        Some(amount) => total - amount,
-        None => reported.iter().map(|(_, to)| *to).filter(|to| to < total).max().unwrap_or(0),
+        Some(amount) => (total - amount).max(0),
+        None => told.iter().map(|(_, to)| *to).filter(|to| to < total).max().unwrap_or(0),
     };
-    let overlaps = reported.iter().any(|(start, end)| *start < *total && from < *end);
-    Ok((!overlaps).then(|| (total - from, Some((charge.clone(), from, *total)))))
+    Ok((without((from, *total), &told), Some((charge.clone(), from, *total))))
+}
+
+/// The pieces of a stretch that lie in none of the `others`, which are ordered by where they begin.
+fn without((mut from, to): Stretch, others: &[Stretch]) -> Vec<Stretch> {
+    let mut pieces = Vec::new();
+    for (start, end) in others {
+        pieces.push((from, to.min(*start)));
+        from = from.max(*end);
+    }
+    pieces.push((from, to));
+    pieces.retain(|(from, to)| from < to);
+    pieces
 }
 
 /// A refund without tax, scaled by what was paid and its net amount. It is the difference of two rounded running totals
 /// and not rounded by itself, so that what is rounded up once is rounded down another time: refunds of a whole purchase
-/// add up to its net amount, and never to more. `before` is the running total that the provider says, where it does;
-/// else it is what was reported so far.
+/// add up to its net amount, and never to more. The running totals are those that the provider says, where it does; else
+/// they follow what was reported so far.
 ///
 /// `None` where nothing was paid.
-fn net(purchase: &KnownPurchase, amount: i64, before: Option<i64>) -> Option<i64> {
-    let before = before.unwrap_or(purchase.refunded);
+fn net(purchase: &KnownPurchase, pieces: &[Stretch]) -> Option<i64> {
     let net_of = |total: i64| share(total, purchase.net, purchase.paid);
-    let net = net_of(before.checked_add(amount)?)?.checked_sub(net_of(before)?)?;
+    let net =
+        pieces.iter().try_fold(0_i64, |sum, (from, to)| sum.checked_add(net_of(*to)?.checked_sub(net_of(*from)?)?))?;
     // Several charges of one invoice have a running total each, and each may be rounded up.
     let left = purchase.net.saturating_sub(purchase.refunded_net);
     Some(net.min(left).max(0))
@@ -183,7 +208,7 @@ mod tests {
     /// The net amounts of these refunds, one after the other, as the relay reports them.
     fn nets(mut purchase: KnownPurchase, refunds: &[i64]) -> Vec<i64> {
         let mut told = |amount: &i64| {
-            let net = net(&purchase, *amount, None).unwrap();
+            let net = net(&purchase, &[(purchase.refunded, purchase.refunded + amount)]).unwrap();
             purchase.refunded += amount;
             purchase.refunded_net += net;
             net
@@ -210,7 +235,7 @@ mod tests {
     #[test]
     fn a_running_total_of_the_provider_makes_it_the_same_in_any_order() {
         let purchase = purchase(300, 250);
-        let told = |from| net(&purchase, 100, Some(from)).unwrap();
+        let told = |from| net(&purchase, &[(from, from + 100)]).unwrap();
         assert_eq!([told(200), told(0), told(100)], [83, 83, 84]);
     }
 
@@ -218,15 +243,34 @@ mod tests {
     fn it_is_never_more_than_is_left_of_the_net_amount_and_never_negative() {
         // Two charges of 1.50 each paid this invoice, and each share is rounded up.
         let half = KnownPurchase { refunded: 150, refunded_net: 13, ..purchase(300, 25) };
-        assert_eq!(net(&half, 150, Some(0)), Some(12));
-        assert_eq!(net(&purchase(300, 250), 900, None), Some(250), "more than was paid");
+        assert_eq!(net(&half, &[(0, 150)]), Some(12));
+        assert_eq!(net(&purchase(300, 250), &[(0, 900)]), Some(250), "more than was paid");
         let spent = KnownPurchase { refunded: 300, refunded_net: 250, ..purchase(300, 250) };
-        assert_eq!(net(&spent, 100, None), Some(0));
+        assert_eq!(net(&spent, &[(300, 400)]), Some(0));
+    }
+
+    #[test]
+    fn the_pieces_of_a_refund_add_up_with_what_was_told_between_them() {
+        let purchase = purchase(300, 250);
+        assert_eq!([net(&purchase, &[(0, 100), (200, 300)]), net(&purchase, &[(100, 200)])], [Some(166), Some(84)]);
     }
 
     #[test]
     fn of_nothing_there_is_no_share_and_no_overflow_is_a_guess() {
-        assert_eq!(net(&purchase(0, 0), 100, None), None);
-        assert_eq!(net(&purchase(1, 1), i64::MAX, Some(1)), None);
+        assert_eq!(net(&purchase(0, 0), &[(0, 100)]), None);
+        assert_eq!(net(&purchase(1, 2), &[(0, i64::MAX)]), None);
+    }
+
+    #[test]
+    fn what_was_told_is_cut_off_wherever_it_lies() {
+        let of_ten = |others: &[Stretch]| without((0, 10), others);
+        assert_eq!(of_ten(&[]), [(0, 10)]);
+        assert_eq!(of_ten(&[(0, 3)]), [(3, 10)]);
+        assert_eq!(of_ten(&[(2, 4), (6, 12)]), [(0, 2), (4, 6)]);
+        assert_eq!(of_ten(&[(0, 8), (2, 4), (5, 6)]), [(8, 10)], "they overlap");
+        assert_eq!(without((5, 10), &[(0, 2), (10, 20)]), [(5, 10)], "they only touch");
+        for covered in [&[(0, 10)][..], &[(0, 4), (3, 12)], &[(-2, 30)]] {
+            assert_eq!(of_ten(covered), []);
+        }
     }
 }
