@@ -1,12 +1,13 @@
 //! What a purchase is for and how often it is paid, put together from the webhook and the directory.
 //!
 //! The order is: the webhook itself, the subscription, the price by its id, the length of the billed stretch. Where the
-//! directory knows neither, the provider's API is asked for both before the length counts. A period without an exact
-//! word gets none; what was concluded rather than read carries a warning.
+//! directory knows neither, the provider's API is asked for both before the length counts. Of an invoice too long for its
+//! webhook the subscription speaks first. A period without an exact word gets none; what was concluded rather than read
+//! carries a warning.
 
 use crate::config::PlanWords;
 use crate::decision::{Warning, WarningCode};
-use crate::facts::{Billing, Invoice, Plan, Scope, Subscription};
+use crate::facts::{Billing, Invoice, InvoiceLine, Plan, Scope, Subscription};
 use crate::interval::{Interval, Period};
 use crate::store::{Ledger, StoreError};
 use crate::trace::Told;
@@ -65,6 +66,12 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
         told: Some(Told::webhook(by)),
         mixed: None,
     };
+    if let Some(Subscription { id, plan, seats, .. }) = of_what_is_not_shown(ledger, scope, invoice)? {
+        let mixed = other_period(ledger, scope, invoice, plan.period)?;
+        let told = Told::directory(format!("the subscription `{id}`: its line is not among those in the webhook"));
+        let how = How::Period(plan.period);
+        return Ok(Answer::Known(Resolution { plan, seats, how, told: Some(told), mixed }));
+    }
     let how = match invoice.billing {
         Billing::OneTime => return Ok(Answer::Known(own(How::OneTime, "no line of the invoice recurs"))),
         Billing::Recurring => {
@@ -98,6 +105,31 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
     let how = How::Period(plan.period);
     let (plan, told) = (Plan { product_id, ..plan }, Some(Told::directory(by)));
     Ok(Answer::Known(Resolution { how, told, plan, seats, mixed }))
+}
+
+/// The subscription, where the webhook does not carry all lines and shows only smaller parts of it. They must be billed
+/// as often as the whole: else it has moved to another price since, or the whole is not on this invoice.
+fn of_what_is_not_shown(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    invoice: &Invoice,
+) -> Result<Option<Subscription>, StoreError> {
+    let (false, Some(shown)) = (invoice.lines_complete, &invoice.plan.price_id) else { return Ok(None) };
+    let Some(known) = known_subscription(ledger, scope, invoice)? else { return Ok(None) };
+    let is_regular = |line: &&InvoiceLine| line.recurring && !line.proration;
+    if invoice.lines.iter().filter(is_regular).any(|line| line.price_id == known.plan.price_id) {
+        return Ok(None);
+    }
+    let period = match invoice.plan.period {
+        Some(period) => Some(period),
+        None => ledger.price(scope, shown)?.and_then(|plan| plan.period),
+    };
+    let is_as_often = match (period, invoice.billing) {
+        (Some(period), _) => known.plan.period.is_some_and(|whole| whole.is_as_long_as(period)),
+        (None, Billing::Stretch(Some(word))) => known.plan.period.and_then(Period::word) == Some(word),
+        _ => false,
+    };
+    Ok(Some(known).filter(|_| is_as_often))
 }
 
 /// A period that another line of the invoice has, told from the prices the directory knows.

@@ -3,6 +3,7 @@
 mod attribution;
 mod codes;
 mod erasing;
+mod long_invoices;
 mod look_up;
 mod order;
 mod policy;

@@ -84,9 +84,11 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
         .id("subscription")
         .or_else(|| object.id("parent.subscription_details.subscription"))
         .or_else(|| main.filter(|line| line.recurring())?.subscription.clone());
-    let billing = billing(main, subscription.is_some() && !only_one_off(object, lines));
-    // Of a truncated invoice the line that tells may not be shown; the subscription then speaks, and no extra for it.
-    let told = main.filter(|line| line.recurring() || billing == Billing::OneTime);
+    // Of a truncated invoice the line that tells may not be shown; the subscription then speaks, and neither an extra nor
+    // a part of a former period for it.
+    let of_subscription = subscription.is_some() || lines.iter().any(Line::recurring);
+    let main = main.filter(|line| is_complete(object) || line.is_regular() || !of_subscription);
+    let billing = billing(main, of_subscription && !only_one_off(object, lines));
     Invoice {
         id,
         currency: object.text("currency").and_then(Currency::parse),
@@ -95,10 +97,10 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
         total,
         tax: total.saturating_sub(net_total),
         billing,
-        plan: told.map(|line| line.plan.clone()).unwrap_or_default(),
+        plan: main.map(|line| line.plan.clone()).unwrap_or_default(),
         price_ids: lines
             .iter()
-            .filter(|line| line.recurring() && !line.proration)
+            .filter(|line| line.is_regular())
             .filter_map(|line| line.plan.price_id.clone())
             .collect(),
         seats: main.filter(|line| line.recurring()).and_then(|line| seats(line, lines)),
@@ -141,7 +143,7 @@ fn billing(main: Option<&Line>, of_subscription: bool) -> Billing {
 /// recurring one, else the largest.
 fn deciding(lines: &[Line]) -> Option<&Line> {
     // `max_by_key` returns the last of equals; the first line is the one people see first.
-    lines.iter().rev().max_by_key(|line| (line.recurring(), line.recurring() && !line.proration, line.amount))
+    lines.iter().rev().max_by_key(|line| (line.recurring(), line.is_regular(), line.amount))
 }
 
 /// Units of the item that the line is for. A graduated price has a line for each tier, each with its part of them; of
@@ -219,6 +221,11 @@ impl Line {
     /// Only subscriptions are prorated, whatever the line says it comes from.
     fn recurring(&self) -> bool {
         self.plan.period.is_some() || self.of_subscription || self.proration
+    }
+
+    /// Recurring, and for a whole period.
+    fn is_regular(&self) -> bool {
+        self.recurring() && !self.proration
     }
 
     /// The word for the billed stretch. A prorated one is cut short and a free one is a trial: neither tells.

@@ -210,6 +210,31 @@ fn a_truncated_invoice_that_shows_extras_alone_leaves_plan_and_seats_to_the_subs
 }
 
 #[test]
+fn a_truncated_invoice_that_shows_prorations_alone_leaves_plan_and_seats_to_the_subscription() {
+    let old = |proration: bool| {
+        let mut line = old_line(900, "month", 1);
+        line["proration"] = json!(proration);
+        line
+    };
+    let cut = |lines: Value| {
+        let reading = paid(json!({ "subscription": "sub_1", "lines": { "has_more": true, "data": lines } }));
+        let invoice = reading.invoice();
+        (invoice.billing, invoice.plan.price_id.clone(), invoice.seats)
+    };
+    let open = (Billing::Stretch(None), None, None);
+    assert_eq!(cut(json!([old(true), old(true)])), open);
+    assert_eq!(cut(json!([line("price_s", 900, 12, true)])), open);
+    assert_eq!(cut(json!([old(true), old(false)])), (Billing::Recurring, Some("month1".into()), Some(1)));
+
+    let unnamed = paid(json!({ "lines": { "has_more": true, "data": [old(true)] } }));
+    assert_eq!(unnamed.invoice().billing, Billing::Stretch(None), "a proration is no one-time sale");
+    let extra = json!({ "amount": 500, "quantity": 4, "type": "invoiceitem", "price": { "id": "extra" } });
+    let nobody = paid(json!({ "lines": { "has_more": true, "data": [extra] } }));
+    let invoice = nobody.invoice();
+    assert_eq!((invoice.billing, invoice.plan.price_id.as_deref()), (Billing::OneTime, Some("extra")));
+}
+
+#[test]
 fn a_proration_tells_plan_and_seats_wherever_it_says_that_it_comes_from() {
     let prorated = |price: &str, amount: i64, seats: i64| {
         json!({
