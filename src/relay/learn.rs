@@ -49,7 +49,8 @@ pub fn learn(
             }
             Learned::Price(plan) => ledger.put_price(scope, plan)?,
             Learned::Payment { payment, invoice } => {
-                if ledger.invoice_of_payment(scope, payment)?.as_ref() != Some(invoice) {
+                // One payment may settle several invoices. The first by its id stands for them, whichever came first.
+                if ledger.invoice_of_payment(scope, payment)?.is_none_or(|known| *invoice < known) {
                     ledger.put_payment(scope, payment, invoice)?;
                     topics.push(payment_topic(scope, payment));
                 }

@@ -118,3 +118,27 @@ async fn a_refund_carries_no_interval_and_the_subscription_of_its_purchase() {
     assert_eq!(told[0].at("/context/subscription"), json!({ "id": "sub_1", "invoiceId": "in_1" }));
     assert_eq!(told[0].at("/context/subscription/interval"), Value::Null);
 }
+
+#[tokio::test]
+async fn of_one_payment_for_two_invoices_the_refund_goes_to_the_first_by_its_id_whichever_link_came_first() {
+    let link = |second, invoice: &str| {
+        let mut link = invoice_payment(second, invoice);
+        link["data"]["object"]["payment"]["payment_intent"] = json!("pi_both");
+        link
+    };
+    let links = [link(22, "in_1"), link(23, "in_2")];
+    for order in [[0, 1], [1, 0]] {
+        let relay = Relay::new();
+        relay.receive(&event("customer.created", 0, customer(referred()))).await;
+        for (second, invoice) in [(20, "in_1"), (21, "in_2")] {
+            relay.receive(&event("invoice.paid", second, basil_invoice(invoice, second, 1000, 30))).await;
+        }
+        for place in order {
+            relay.receive(&links[place]).await;
+        }
+        relay.told().await;
+        relay.receive(&refund(30, "both", 400, Some(0))).await;
+        let told = relay.told().await;
+        assert_eq!((told.len(), told[0].at("/context/subscription/invoiceId")), (1, json!("in_1")), "{order:?}");
+    }
+}

@@ -159,8 +159,8 @@ fn learned_subscription(object: &Value, keys: &Keys, version: i64) -> Vec<Learne
 }
 
 fn learned_payment(object: &Value, payment: &str) -> Vec<Learned> {
-    let invoice = object.list("data").iter().find_map(|entry| entry.id("invoice"));
-    invoice.map(|invoice| Learned::Payment { payment: payment.to_owned(), invoice }).into_iter().collect()
+    let invoices = object.list("data").iter().filter_map(|entry| entry.id("invoice"));
+    invoices.map(|invoice| Learned::Payment { payment: payment.to_owned(), invoice }).collect()
 }
 
 fn unavailable(problem: String) -> LookUpError {
