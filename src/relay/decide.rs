@@ -14,6 +14,7 @@ use super::learn::{learn, learn_code};
 use super::look_up::{CodeAsked, LookedUp, questions};
 use super::policy::Policy;
 use super::purchase;
+use super::refund;
 use super::verdict::Judge;
 use super::waiting::{LookUp, deadline, in_an_hour, may_go_on, next_look_up};
 use super::writing::codes_elsewhere;
@@ -21,7 +22,7 @@ use crate::attribution::{payment_topic, report_topic};
 use crate::cello::wire;
 use crate::config::CheckCodes;
 use crate::decision::{Decision, Reason, Sending, Verdict};
-use crate::facts::{Detail, Fact, Learned, Reading};
+use crate::facts::{Detail, Fact, Learned, Reading, Scope};
 use crate::providers::Question;
 use crate::store::{
     DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, StoreError, Webhook, WebhookState,
@@ -213,6 +214,8 @@ impl Deciding<'_> {
         topics: &mut Vec<String>,
     ) -> Result<Vec<Decision>, StoreError> {
         let mut decisions = Vec::new();
+        let owned = self.with_its_owner(&judge.webhook.scope, fact)?;
+        let fact = owned.as_ref().unwrap_or(fact);
         let mut judged = judge.fact(self.ledger, fact)?;
         if let (Verdict::Send(_), Detail::InvoicePaid(_)) = (&judged.verdict, &fact.detail)
             && let Some((signup, of_signup)) = judge.signup_before(self.ledger, fact)?
@@ -250,6 +253,13 @@ impl Deciding<'_> {
         }
         decisions.push(judged.decision());
         Ok(decisions)
+    }
+
+    /// A refund that names no customer, as one of whose purchase it was, where that is known.
+    fn with_its_owner(&mut self, scope: &Scope, fact: &Fact) -> Result<Option<Fact>, StoreError> {
+        let (None, Detail::PaymentRefunded(refund)) = (&fact.customer, &fact.detail) else { return Ok(None) };
+        let owner = refund::owner(self.ledger, scope, refund)?;
+        Ok(owner.map(|owner| Fact { customer: Some(owner), ..fact.clone() }))
     }
 
     /// Writes one decision and, for a verdict to send, the referral event.

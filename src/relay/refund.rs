@@ -128,6 +128,22 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
     Ok(Answer::Known(Resolution { invoice: Some(invoice), subscription, amount, amount_net, warnings, told, effect }))
 }
 
+/// Whose refund it is where it names no customer itself: that of the subscription its purchase was for.
+pub fn owner(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Option<String>, StoreError> {
+    let Some(id) = subscription_paid(ledger, scope, refund)? else { return Ok(None) };
+    Ok(ledger.subscription(scope, &id)?.and_then(|known| known.subscription.customer))
+}
+
+/// The subscription of the purchase, where that was reported.
+pub fn subscription_paid(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    refund: &Refund,
+) -> Result<Option<String>, StoreError> {
+    let Some((invoice, _)) = invoice(ledger, scope, refund)? else { return Ok(None) };
+    Ok(ledger.reported(&purchase::key(scope, &invoice))?.and_then(|reported| reported.subscription_id))
+}
+
 /// The invoice: as the refund names it, as its payment is known to settle, or the payment itself for a sale without
 /// an invoice.
 fn invoice(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Option<(String, Told)>, StoreError> {

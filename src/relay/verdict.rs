@@ -91,6 +91,9 @@ impl Judge<'_> {
             return Ok(Err(deleted()));
         }
         let Some(customer) = fact.customer.as_deref() else {
+            if let Detail::PaymentRefunded(refund) = &fact.detail {
+                return Ok(Err(self.refund_of_nobody(ledger, refund, key)?));
+            }
             return ignore(
                 Reason::NoCustomer,
                 "nothing tells whose it is: a sale to a guest, or an invoice that somebody else paid",
@@ -237,6 +240,27 @@ impl Judge<'_> {
             }
             refund::Answer::Ignore { reason, message, again } => Ok(Judged { again, ..case.ignore(reason, message) }),
         }
+    }
+
+    /// A refund that names no customer, and whose purchase does not tell one (yet).
+    fn refund_of_nobody(
+        &self,
+        ledger: &mut dyn Ledger,
+        refund: &Refund,
+        key: Option<String>,
+    ) -> Result<Judged, StoreError> {
+        let scope = &self.webhook.scope;
+        let again = match refund::resolve(ledger, scope, refund, self.is_past(Reason::PurchaseUnseen))? {
+            refund::Answer::Wait { message, waits_for } => {
+                return Ok(self.hold(Reason::PurchaseUnseen, message, waits_for, key, None));
+            }
+            refund::Answer::Ignore { again, .. } => again,
+            refund::Answer::Known(_) => {
+                refund::subscription_paid(ledger, scope, refund)?.map(|id| subscription_topic(scope, &id))
+            }
+        };
+        let message = "the refund names no customer, and nothing tells whose purchase it was";
+        Ok(Judged { again, ..ignored(Reason::NoCustomer, message, key) })
     }
 
     /// Asks the rules and, where one matches, writes the referral event.

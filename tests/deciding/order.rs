@@ -14,7 +14,7 @@ use crate::relay::{Relay, Told};
 
 /// What may differ from the natural order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Forgive {
+pub enum Forgive {
     /// The signup's time. A webhook that shows a code does not always tell since when it is there; what was reported
     /// once is not reported again for the sake of its time.
     SignupTime,
@@ -32,7 +32,7 @@ enum Forgive {
 }
 
 /// Plays `webhooks`, given in their natural order, in every order, and compares what Cello is told.
-async fn play_in_every_order(webhooks: &[Value], expected: &[&str], forgive: &[Forgive]) {
+pub async fn play_in_every_order(webhooks: &[Value], expected: &[&str], forgive: &[Forgive]) {
     let relay = Relay::new();
     let natural = play(&relay, webhooks).await;
     let keys: Vec<&str> = natural.iter().map(|told| told.key.as_str()).collect();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::order::play_in_every_order;
 use crate::relay::Relay;
 use crate::webhooks::referred;
 use crate::webhooks::stripe::*;
@@ -141,4 +142,47 @@ async fn of_one_payment_for_two_invoices_the_refund_goes_to_the_first_by_its_id_
         let told = relay.told().await;
         assert_eq!((told.len(), told[0].at("/context/subscription/invoiceId")), (1, json!("in_1")), "{order:?}");
     }
+}
+
+/// A refund that names nobody.
+fn anonymous(second: i64, invoice: &str, total: i64) -> Value {
+    let mut refund = refund(second, invoice, total, Some(0));
+    refund["data"]["object"]["customer"] = Value::Null;
+    refund
+}
+
+#[tokio::test]
+async fn a_refund_that_names_no_customer_is_of_whose_subscription_was_paid() {
+    let history = [
+        event("customer.created", 0, customer(referred())),
+        event("customer.subscription.created", 10, subscription("active", monthly("price_m", 1000), 1)),
+        event("invoice.paid", 20, basil_invoice("in_1", 20, 1000, 30)),
+        invoice_payment(22, "in_1"),
+        anonymous(30, "in_1", 400),
+    ];
+    let expected =
+        ["signup:usr_1", "subscription-created:stripe:sub_1", "purchase:stripe:in_1", "refund:stripe:ch_in_1:400"];
+    play_in_every_order(&history, &expected, &[]).await;
+}
+
+#[tokio::test]
+async fn a_refund_that_names_no_customer_waits_three_days_for_a_purchase() {
+    let relay = with_a_purchase().await;
+    relay.receive(&anonymous(30, "in_9", 400)).await;
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "purchase_unseen");
+    relay.pass(jiff::SignedDuration::from_hours(3 * 24));
+    relay.settle().await;
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "no_customer");
+}
+
+#[tokio::test]
+async fn a_refund_of_a_guests_sale_is_nobodys() {
+    let relay = Relay::new();
+    let session = json!({
+        "id": "cs_1", "mode": "payment", "payment_status": "paid", "amount_total": 500, "currency": "eur",
+        "payment_intent": "pi_sale",
+    });
+    relay.receive(&anonymous(30, "sale", 400)).await;
+    relay.receive(&event("checkout.session.completed", 10, session)).await;
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "no_customer");
 }
