@@ -15,8 +15,9 @@ pub trait Look {
     /// What lies at `path`; `None` for null as well.
     fn at(&self, path: &str) -> Option<&Value>;
 
+    /// A text; blanks alone are none.
     fn text(&self, path: &str) -> Option<&str> {
-        self.at(path)?.as_str().filter(|text| !text.is_empty())
+        self.at(path)?.as_str().filter(|text| !text.trim().is_empty())
     }
 
     fn owned(&self, path: &str) -> Option<String> {
@@ -203,10 +204,10 @@ mod tests {
 
     #[test]
     fn what_is_null_or_of_another_type_is_absent() {
-        let value = json!({"a": null, "b": {"c": 1.5, "d": "x", "e": ""}, "f": {"id": "obj"}});
+        let value = json!({"a": null, "b": {"c": 1.5, "d": "x", "e": "", "g": " \t"}, "f": {"id": "obj"}});
         assert_eq!(value.at("a"), None);
         assert_eq!(value.int("b.c"), None);
-        assert_eq!(value.text("b.e"), None);
+        assert_eq!([value.text("b.e"), value.text("b.g")], [None; 2]);
         assert_eq!(value.text("b.d.e"), None);
         assert_eq!(value.id("f").as_deref(), Some("obj"));
         assert_eq!(value.id("b.d").as_deref(), Some("x"));

@@ -43,7 +43,7 @@ pub fn paid(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
     let recurring = lines.iter().filter(|line| !line.proration).filter_map(|line| line.plan.period);
     warnings.extend(mixed_intervals("lines", recurring));
     let fact = Fact {
-        at: object.time("status_transitions.paid_at").unwrap_or(event.at),
+        at: object.time("status_transitions.paid_at").filter(|at| *at > Timestamp::UNIX_EPOCH).unwrap_or(event.at),
         customer: customer_id(object),
         detail: Detail::InvoicePaid(Box::new(invoice(id, object, &lines))),
         warnings,

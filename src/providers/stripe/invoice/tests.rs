@@ -83,7 +83,9 @@ fn only_a_fully_paid_invoice_is_a_purchase() {
 fn it_happened_when_it_was_paid() {
     let reading = paid(json!({ "status_transitions": { "paid_at": AT - 60 } }));
     assert_eq!(reading.only_fact().at.as_second(), AT - 60);
-    assert_eq!(paid(json!({})).only_fact().at.as_second(), AT);
+    for unknown in [json!({}), json!({ "status_transitions": { "paid_at": 0 } })] {
+        assert_eq!(paid(unknown).only_fact().at.as_second(), AT);
+    }
 }
 
 #[test]
