@@ -125,7 +125,7 @@ codes! {
         CodeChanged = "code_changed", "The customer's code was overwritten; the first code is kept.";
         NotFullyPaid = "not_fully_paid", "The invoice or session is not (fully) paid yet; the payment that completes it is reported.";
         MoneyOnAccount = "money_on_account", "The payment settles no invoice.";
-        NotStarted = "not_started", "The subscription is incomplete or lies in the future; its start is reported when it comes.";
+        NotStarted = "not_started", "The subscription is incomplete, is unpaid or paused from the start, or lies in the future; its start is reported when it comes.";
         NoCommercialChange = "no_commercial_change", "Price, quantity, interval and product are as before.";
         PurchaseNotReported = "purchase_not_reported", "The purchase that is refunded was itself ignored; decided again together with it.";
         PurchaseUnknown = "purchase_unknown", "A refund whose invoice could not be told within 3 days; decided again if it becomes known.";

@@ -45,7 +45,7 @@ impl Subscription {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Incomplete, or lying in the future.
+    /// Incomplete, lying in the future, or stalled before it ever ran.
     Pending,
     Trial,
     Running,

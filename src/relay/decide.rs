@@ -15,14 +15,14 @@ use super::look_up::{CodeAsked, LookedUp, questions};
 use super::policy::Policy;
 use super::purchase;
 use super::refund;
-use super::verdict::Judge;
+use super::verdict::{Judge, not_started_key, started_key};
 use super::waiting::{LookUp, deadline, in_an_hour, may_go_on, next_look_up};
 use super::writing::codes_elsewhere;
 use crate::attribution::{payment_topic, report_topic};
 use crate::cello::wire;
 use crate::config::CheckCodes;
 use crate::decision::{Decision, Reason, Sending, Verdict};
-use crate::facts::{Detail, Fact, Learned, Reading, Scope};
+use crate::facts::{Change, Detail, Fact, Learned, Phase, Reading, Scope, Subscription};
 use crate::providers::Question;
 use crate::store::{
     DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, StoreError, Webhook, WebhookState,
@@ -214,8 +214,8 @@ impl Deciding<'_> {
         topics: &mut Vec<String>,
     ) -> Result<Vec<Decision>, StoreError> {
         let mut decisions = Vec::new();
-        let owned = self.with_its_owner(&judge.webhook.scope, fact)?;
-        let fact = owned.as_ref().unwrap_or(fact);
+        let completed = self.completed(&judge.webhook.scope, fact)?;
+        let fact = completed.as_ref().unwrap_or(fact);
         let mut judged = judge.fact(self.ledger, fact)?;
         if let (Verdict::Send(_), Detail::InvoicePaid(_)) = (&judged.verdict, &fact.detail)
             && let Some((signup, of_signup)) = judge.signup_before(self.ledger, fact)?
@@ -251,15 +251,30 @@ impl Deciding<'_> {
                 topics.push(report_topic(&judge.webhook.scope, &subscription.id));
             }
         }
+        if let Detail::SubscriptionStarted(Subscription { id, phase: Phase::Pending, .. }) = &fact.detail {
+            // That it became active may have come first.
+            topics.push(report_topic(&judge.webhook.scope, id));
+        }
         decisions.push(judged.decision());
         Ok(decisions)
     }
 
-    /// A refund that names no customer, as one of whose purchase it was, where that is known.
-    fn with_its_owner(&mut self, scope: &Scope, fact: &Fact) -> Result<Option<Fact>, StoreError> {
-        let (None, Detail::PaymentRefunded(refund)) = (&fact.customer, &fact.detail) else { return Ok(None) };
-        let owner = refund::owner(self.ledger, scope, refund)?;
-        Ok(owner.map(|owner| Fact { customer: Some(owner), ..fact.clone() }))
+    /// The fact as the directory completes it: a refund that names no customer is of whose purchase it was, and a
+    /// subscription that never was active starts when it becomes so.
+    fn completed(&mut self, scope: &Scope, fact: &Fact) -> Result<Option<Fact>, StoreError> {
+        match &fact.detail {
+            Detail::PaymentRefunded(refund) if fact.customer.is_none() => {
+                let owner = refund::owner(self.ledger, scope, refund)?;
+                Ok(owner.map(|owner| Fact { customer: Some(owner), ..fact.clone() }))
+            }
+            Detail::SubscriptionChanged { subscription, change: Change::Active, .. } => {
+                let is_first = self.ledger.decision_on(&not_started_key(scope, &subscription.id))?.is_some()
+                    && self.ledger.reported(&started_key(scope, &subscription.id))?.is_none();
+                let detail = Detail::SubscriptionStarted(subscription.clone());
+                Ok(is_first.then(|| Fact { detail, ..fact.clone() }))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Writes one decision and, for a verdict to send, the referral event.

@@ -73,7 +73,7 @@ impl Eraser {
                 after,
                 limit: BATCH,
                 reasons: Reason::ALL.iter().copied().filter(|reason| reason.is_nobodys_referral()).collect(),
-                reasons_of_strangers: vec![Reason::HoldExpired, Reason::NoCommercialChange],
+                reasons_of_strangers: vec![Reason::HoldExpired, Reason::NoCommercialChange, Reason::NotStarted],
             };
             let erased = self.store.erase_bodies(erasing, now).await?;
             count += erased.bodies;

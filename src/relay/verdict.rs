@@ -15,7 +15,7 @@ use super::waiting::RULES_TOPIC;
 use super::writing::{Draft, Resolved, codes_elsewhere};
 use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
 use crate::decision::{Reason, Sending, Verdict, WarningCode};
-use crate::facts::{Change, Customer, Detail, Fact, Invoice, Learned, Reading, Refund, Subscription};
+use crate::facts::{Change, Customer, Detail, Fact, Invoice, Learned, Phase, Reading, Refund, Scope, Subscription};
 use crate::rules::{CustomerView, Input, Ruled, Ruling};
 use crate::store::{Ledger, StoreError, Webhook};
 use crate::trace::{Told, Trace};
@@ -62,6 +62,10 @@ impl Judge<'_> {
     }
 
     fn judge(&self, ledger: &mut dyn Ledger, fact: &Fact) -> Result<Judged, StoreError> {
+        if let Detail::SubscriptionStarted(Subscription { id, phase: Phase::Pending, .. }) = &fact.detail {
+            let message = "it is past due, unpaid or paused from the start, and starts when it becomes active";
+            return Ok(ignored(Reason::NotStarted, message, Some(not_started_key(&self.webhook.scope, id))));
+        }
         let case = match self.case(ledger, fact)? {
             Ok(case) => case,
             Err(judged) if self.is_unchanged(ledger, fact, &judged)? => {
@@ -351,9 +355,7 @@ impl Judge<'_> {
         let prefix = self.webhook.scope.prefix();
         match &fact.detail {
             Detail::CustomerSeen { .. } | Detail::CustomerDeleted => None,
-            Detail::SubscriptionStarted(subscription) => {
-                Some(format!("subscription-created:{prefix}:{}", subscription.id))
-            }
+            Detail::SubscriptionStarted(subscription) => Some(started_key(&self.webhook.scope, &subscription.id)),
             Detail::SubscriptionChanged { subscription, event_id, .. } => {
                 Some(format!("subscription-updated:{prefix}:{}:{event_id}", subscription.id))
             }
@@ -435,6 +437,17 @@ fn not_referred(fact: &Fact) -> String {
     let hints: Vec<String> = codes_elsewhere(fact).into_iter().chain(paid).map(|warning| warning.message).collect();
     let hint = if hints.is_empty() { String::new() } else { format!("; but {}", hints.join("; ")) };
     format!("the customer carries no referral code{hint}")
+}
+
+/// Business key of a subscription's start.
+pub fn started_key(scope: &Scope, subscription: &str) -> String {
+    format!("subscription-created:{}:{subscription}", scope.prefix())
+}
+
+/// What the decision on a subscription goes by that was there before it started. It is its own, so that no other reason
+/// not to report a start is taken for this one.
+pub fn not_started_key(scope: &Scope, subscription: &str) -> String {
+    format!("subscription-not-started:{}:{subscription}", scope.prefix())
 }
 
 fn signup_key(referral: &Referral) -> String {

@@ -73,6 +73,16 @@ async fn what_nobodys_referral_follows_from_is_erased_whatever_it_is() {
 }
 
 #[tokio::test]
+async fn subscriptions_of_strangers_that_have_not_started_are_erased() {
+    let relay = Relay::new();
+    let past_due = subscription("past_due", monthly("price_m", 1000), 1);
+    relay.receive(&event("customer.subscription.created", 10, past_due)).await;
+    assert_eq!(relay.reason("evt_customer.subscription.created_10").await, "not_started");
+    relay.pass(DAY * 34);
+    assert_eq!(erase(&relay).await, 1);
+}
+
+#[tokio::test]
 async fn what_was_told_and_what_a_person_can_still_mend_is_kept() {
     let relay = Relay::new();
     // Told, and told before.

@@ -14,7 +14,8 @@ use crate::providers::ReadError;
 use crate::providers::json::{Look, overlay};
 use crate::providers::metadata::Keys;
 
-/// A new subscription: reported when it is trialing or active. An incomplete one waits for its first payment.
+/// A new subscription: reported when it is trialing or active. An incomplete one waits for its first payment, and so does
+/// one that is past due, unpaid or paused from the start.
 pub fn created(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
     let subscription = read(event)?;
     let learned = learned(event.object, &subscription);
@@ -22,7 +23,14 @@ pub fn created(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
         Phase::Trial | Phase::Running => {
             Reading::fact(fact(event, keys, subscription.customer.clone(), Detail::SubscriptionStarted(subscription)))
         }
-        _ => Reading::nothing(Reason::NotStarted, format!("its status is `{}`", status(event.object))),
+        // Kept as a fact, because nothing in the update that makes it active for the first time says that it is the first.
+        Phase::Stalled => {
+            let waiting = Subscription { phase: Phase::Pending, ..subscription };
+            Reading::fact(fact(event, keys, waiting.customer.clone(), Detail::SubscriptionStarted(waiting)))
+        }
+        Phase::Pending | Phase::Ended => {
+            Reading::nothing(Reason::NotStarted, format!("its status is `{}`", status(event.object)))
+        }
     };
     Ok(reading.learning(learned))
 }

@@ -231,6 +231,45 @@ async fn a_trial_that_fails_to_be_paid_at_first() {
 }
 
 #[tokio::test]
+async fn a_subscription_that_is_past_due_unpaid_or_paused_from_the_start_starts_when_it_becomes_active() {
+    let price = || monthly("price_m", 1000);
+    for status in ["past_due", "unpaid", "paused"] {
+        let history = [
+            signed_up(),
+            event(SUB_CREATED, 10, subscription(status, price(), 1)),
+            updated(SUB_UPDATED, 21, subscription("active", price(), 1), json!({ "status": status })),
+            event(SUB_DELETED, 50, subscription("canceled", price(), 1)),
+        ];
+        let expected = ["signup:usr_1", "subscription-created:stripe:sub_1", "subscription-canceled:stripe:sub_1"];
+        play_in_every_order(&history, &expected, &[]).await;
+    }
+}
+
+/// Of one that was there before the relay was, nobody knows whether its start was reported.
+#[tokio::test]
+async fn a_return_to_active_is_no_start_where_the_beginning_was_not_seen_or_was_reported() {
+    let price = || monthly("price_m", 1000);
+    let again =
+        |second| updated(SUB_UPDATED, second, subscription("active", price(), 1), json!({ "status": "past_due" }));
+    let history = [signed_up(), again(20)];
+    play_in_every_order(&history, &["signup:usr_1"], &[]).await;
+
+    let relay = Relay::new();
+    let history = [signed_up(), event(SUB_CREATED, 10, subscription("past_due", price(), 1)), again(20), again(40)];
+    assert_eq!(play(&relay, &history).await.len(), 2, "it starts once");
+    let seats = updated(
+        SUB_UPDATED,
+        60,
+        subscription("active", price(), 3),
+        json!({ "items": { "data": [{
+        "id": "si_1", "price": price(), "quantity": 1 }] } }),
+    );
+    let history = [history.to_vec(), vec![seats]].concat();
+    let keys: Vec<String> = play(&Relay::new(), &history).await.into_iter().map(|told| told.key).collect();
+    assert_eq!(keys[2], "subscription-updated:stripe:sub_1:evt_customer.subscription.updated_60");
+}
+
+#[tokio::test]
 async fn an_incomplete_subscription_that_becomes_active_and_ends() {
     let price = || monthly("price_m", 1000);
     let history = [

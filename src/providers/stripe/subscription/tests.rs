@@ -154,13 +154,19 @@ fn a_change_of_status_is_a_start_a_change_a_return_or_nothing() {
 
 #[test]
 fn a_new_subscription_starts_when_it_is_on_trial_or_active() {
-    for (status, starts) in
-        [("active", true), ("trialing", true), ("incomplete", false), ("past_due", false), ("paused", false)]
-    {
+    for (status, phase) in [
+        ("active", Some(Phase::Running)),
+        ("trialing", Some(Phase::Trial)),
+        ("incomplete", None),
+        ("past_due", Some(Phase::Pending)),
+        ("unpaid", Some(Phase::Pending)),
+        ("paused", Some(Phase::Pending)),
+    ] {
         let reading = stripe("customer.subscription.created", seats(status));
-        assert_eq!(matches!(reading.facts.first(), Some(Fact { detail: Detail::SubscriptionStarted(_), .. })), starts);
-        if !starts {
-            assert_eq!(reading.reason(), "not_started");
+        match (reading.facts.first().map(|fact| &fact.detail), phase) {
+            (Some(Detail::SubscriptionStarted(subscription)), Some(phase)) => assert_eq!(subscription.phase, phase),
+            (None, None) => assert_eq!(reading.reason(), "not_started"),
+            (other, _) => panic!("{status}: {other:?}"),
         }
         assert!(!reading.learned.is_empty(), "the directory learns of it in either case");
     }
