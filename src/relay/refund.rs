@@ -24,8 +24,8 @@ pub struct Resolution {
     pub warnings: Vec<Warning>,
     /// Where invoice and amount are known from.
     pub told: [Told; 2],
-    /// Charge and the stretch of its running total that is told with this refund or was before.
-    pub effect: Option<(String, i64, i64)>,
+    /// What is told with this refund or was before.
+    pub effect: Option<OfCharge>,
 }
 
 impl Resolution {
@@ -122,6 +122,12 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired:
         }
         _ => Told::webhook("this refund alone"),
     };
+    if let Some(KnownPurchase { paid, refunded, .. }) = purchase
+        && refunded.saturating_add(amount) > paid
+    {
+        let message = format!("{paid} were paid for `{invoice}`, and {refunded} of it were refunded before");
+        warnings.push(Warning::new(WarningCode::RefundOverPurchase, message));
+    }
     let told = [invoice_told, amount_told];
     let amount_net = purchase.and_then(|purchase| net(&purchase, &untold));
     let subscription = refund.subscription.clone().or_else(|| reported?.subscription_id);
@@ -164,6 +170,9 @@ fn invoice(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Op
 /// From one running total to a later one, in minor units.
 type Stretch = (i64, i64);
 
+/// A charge, and a stretch of its running total.
+pub type OfCharge = (String, i64, i64);
+
 /// What this refund adds to what was told, piece by piece, and the stretch of its charge that it is. A refund that failed
 /// is taken off the charge's running total and not off what Cello was told, so a later one may cover it once more: only
 /// the pieces that no earlier refund was told for are left, and their sum is right whatever the order.
@@ -172,7 +181,7 @@ fn untold(
     scope: &Scope,
     refund: &Refund,
     purchase: Option<&KnownPurchase>,
-) -> Result<(Vec<Stretch>, Option<(String, i64, i64)>), StoreError> {
+) -> Result<(Vec<Stretch>, Option<OfCharge>), StoreError> {
     let Some(RunningTotal { charge, total }) = &refund.running_total else {
         let before = purchase.map_or(0, |purchase| purchase.refunded);
         let piece = refund.amount.map(|amount| (before, before.saturating_add(amount)));

@@ -141,6 +141,9 @@ async fn of_one_payment_for_two_invoices_the_refund_goes_to_the_first_by_its_id_
         relay.receive(&refund(30, "both", 400, Some(0))).await;
         let told = relay.told().await;
         assert_eq!((told.len(), told[0].at("/context/subscription/invoiceId")), (1, json!("in_1")), "{order:?}");
+        assert!(relay.warnings("evt_charge.refunded_30").await.is_empty());
+        relay.receive(&refund(40, "both", 2000, Some(400))).await;
+        assert_eq!(relay.warnings("evt_charge.refunded_40").await, ["refund_over_purchase"], "it was of both");
     }
 }
 
