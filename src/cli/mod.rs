@@ -62,8 +62,9 @@ pub enum Command {
     ///
     /// The webhooks, in order, are one story: what an early one tells of a customer holds for the later ones. A file
     /// may hold any number of them, one on each line or over many lines. Up to 100 are shown as a table, more line by
-    /// line with a summary at the end, as is what comes from standard input. Ends with 1 when something in it could not
-    /// be read. With --json: one object on each line, one for each webhook.
+    /// line with a summary at the end, as is what comes from standard input. Live and test webhooks may stand side by
+    /// side: that each is only sent to its own environment is for `serve` to see to. Ends with 1 when something in it
+    /// could not be read. With --json: one object on each line, one for each webhook.
     Map(map::Args),
     /// Print the rules in force, or try them on cases of your own
     ///

@@ -248,6 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_mentions_the_ids_of_its_object_and_nothing_that_is_none() {
+        let mentioned = |provider: usize, body: serde_json::Value| {
+            all(&Config::default())[provider].mentions(body.to_string().as_bytes())
+        };
+        let charge =
+            json!({ "id": "ch_1", "customer": { "id": "cus_1" }, "invoice": "in_1", "receipt_email": "a@b.c" });
+        assert_eq!(mentioned(0, json!({ "data": { "object": charge } })), ["ch_1", "cus_1", "in_1"]);
+        assert_eq!(mentioned(0, json!({ "related_object": { "id": "cus_2" } })), ["cus_2"]);
+        let content = json!({ "customer": { "id": "a@b.c" }, "invoice": { "id": "77", "customer_id": "cb_1" } });
+        assert_eq!(mentioned(1, json!({ "content": content })), ["77", "cb_1"]);
+        for provider in [0, 1] {
+            assert_eq!(mentioned(provider, json!([])), [""; 0]);
+        }
+    }
+
+    #[test]
     fn a_body_is_recognised_by_its_own_provider_and_no_other() {
         let recognised = |body: serde_json::Value| {
             let providers = all(&config());
