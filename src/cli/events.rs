@@ -18,7 +18,7 @@ use super::Exit;
 use super::output::{Tone, plain};
 use crate::config::Config;
 use crate::providers::{chargebee, stripe};
-use crate::store::{DecisionState, EventState, Sqlite, WebhookState};
+use crate::store::{self, DecisionState, EventState, WebhookState};
 
 #[derive(Debug, Subcommand)]
 pub enum EventsCommand {
@@ -121,16 +121,16 @@ pub struct DiscardArgs {
 }
 
 pub async fn run(command: EventsCommand, config: &Config, json: bool) -> Result<Exit> {
-    let store = Sqlite::open(&config.database_url, false)?;
+    let store = store::open(&config.database_url, false)?;
     match command {
-        EventsCommand::List(args) => list::run(&store, args, json).await,
-        EventsCommand::Show { id } => show::run(&store, &id, json).await,
-        EventsCommand::Why(args) => why::run(&store, args, &config.metadata, json).await,
+        EventsCommand::List(args) => list::run(&*store, args, json).await,
+        EventsCommand::Show { id } => show::run(&*store, &id, json).await,
+        EventsCommand::Why(args) => why::run(&*store, args, &config.metadata, json).await,
         EventsCommand::Remap(args) => remap::run(store, args, config, json).await,
-        EventsCommand::Retry(selection) => change::run(&store, &selection, change::Change::Retry, json).await,
+        EventsCommand::Retry(selection) => change::run(&*store, &selection, change::Change::Retry, json).await,
         EventsCommand::Discard(args) => {
             let discard = change::Change::discard(args.by, args.reason, args.selection.dry_run)?;
-            change::run(&store, &args.selection, discard, json).await
+            change::run(&*store, &args.selection, discard, json).await
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{Exit, files, load, output};
 use crate::config::{Config, Purpose};
 use crate::http;
 use crate::providers::{self, Provider};
-use crate::store::{Life, Sqlite, Store, WebhookState};
+use crate::store::{self, Life, Sqlite, Store, WebhookState};
 use rows::Played;
 
 /// For everything that was posted to be decided and sent: longer than a slow machine needs, shorter than a person waits.
@@ -84,8 +84,8 @@ async fn play_here(mut config: Config, files: &[PathBuf]) -> Result<Vec<Played>>
 }
 
 async fn play_to(url: &Url, config: &Config, files: &[PathBuf]) -> Result<Vec<Played>> {
-    let store: Option<Arc<dyn Store>> = match Sqlite::open(&config.database_url, false) {
-        Ok(store) => Some(Arc::new(store)),
+    let store = match store::open(&config.database_url, false) {
+        Ok(store) => Some(store),
         Err(problem) => {
             anstream::eprintln!(
                 "note: only the relay's answers are shown, because its store cannot be read: {problem}"

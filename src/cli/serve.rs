@@ -14,13 +14,13 @@ use crate::providers::{self, Provider};
 use crate::relay::policy::Policy;
 use crate::relay::{self, Relay};
 use crate::server::{self, Server};
-use crate::store::{Sqlite, Store};
+use crate::store::{self, Store};
 use crate::telemetry::{self, Metrics};
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     telemetry::start_log(&config.log);
-    let store = Arc::new(Sqlite::open(&config.database_url, true)?);
+    let store = store::open(&config.database_url, true)?;
     // Before anybody is told that the relay runs: whoever knows it may stop it.
     let mut signals = Signals::take()?;
     let mut relay = Running::start(config, store, sandbox).await?;

@@ -113,6 +113,10 @@ impl Decider {
         let (policy, failing, now) = (self.policy.clone(), self.failing.clone(), (self.clock)());
         Box::new(move |ledger| {
             for webhook in webhooks.iter() {
+                // Another relay may have been faster, or the answer to a flush was lost that was done.
+                if !ledger.is_undecided(webhook.id)? {
+                    continue;
+                }
                 let decided = decide(ledger, &policy, webhook, now)?;
                 warn_of_unsupported(webhook, &decided);
                 failing.warn(&decided.failed, now);
@@ -132,8 +136,10 @@ impl Decider {
                     "a webhook could not be decided; it is kept, and the others go on"
                 );
                 let (id, note) = (webhook.id, format!("deciding it failed: {problem}"));
-                let set_aside: Work<()> =
-                    Box::new(move |ledger| ledger.settle_webhook(id, WebhookState::Unreadable, Some(&note)));
+                let set_aside: Work<()> = Box::new(move |ledger| match ledger.is_undecided(id)? {
+                    true => ledger.settle_webhook(id, WebhookState::Unreadable, Some(&note)),
+                    false => Ok(()),
+                });
                 self.store.transact(set_aside).await
             }
             result => result,

@@ -91,7 +91,7 @@ impl Deliverer {
         }
         let claimed = self.claim(limit).await?;
         if *stop.borrow() {
-            self.store.give_back(claimed.iter().map(|event| event.id).collect()).await?;
+            self.store.give_back(claimed).await?;
             return Ok(LONGEST_SLEEP);
         }
         let all_due = claimed.len() < limit;

@@ -133,9 +133,11 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 ///
 /// When the store cannot be written.
 pub async fn take_up(store: &dyn Store, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
-    // This process is the only one that sends, so whatever is in sending was left by one that died.
+    // Where this process is the only one that sends, whatever is in sending was left by one that died; else only what is
+    // there for longer than its sender may take.
     let hold = delivery.unsure == Unsure::Hold;
-    let unsure = store.recover(Timestamp::MAX, hold).await?;
+    let left_until = if store.is_shared() { now } else { Timestamp::MAX };
+    let unsure = store.recover(left_until, hold).await?;
     if unsure > 0 {
         tracing::warn!(count = unsure, held = hold, "referral events were being sent when the last process ended");
     }

@@ -8,6 +8,10 @@ mod history;
 mod past;
 mod records;
 mod sqlite;
+mod threads;
+mod values;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -41,12 +45,25 @@ pub enum StoreError {
     Panicked,
 }
 
+/// Opens the store that `database_url` names. The process that `serves` creates what is missing; commands beside it open
+/// what is there.
+///
+/// # Errors
+///
+/// When it cannot be used, with the reason and what to do.
+pub fn open(database_url: &str, serves: bool) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(Sqlite::open(database_url, serves)?))
+}
+
 /// Work to be done in one transaction, atomically: all of it or, on an error, none.
 pub type Work<T> = Box<dyn FnOnce(&mut dyn Ledger) -> Result<T, StoreError> + Send>;
 
 /// The outer contract: what the loops and the commands call.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Whether other processes may send from it at the same time.
+    fn is_shared(&self) -> bool;
+
     /// Keeps a webhook. When this returns, it is on disk. Many callers waiting at once share one flush.
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError>;
 
@@ -65,8 +82,8 @@ pub trait Store: Send + Sync {
     /// was thought of it.
     async fn record(&self, attempt: Attempt) -> Result<(), StoreError>;
 
-    /// Gives back what was claimed and not tried: due as before.
-    async fn give_back(&self, ids: Vec<i64>) -> Result<(), StoreError>;
+    /// Gives back what was claimed and not tried: due as before. What another claim holds by now stays with that.
+    async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError>;
 
     /// Referral events whose lease ended by `now` without a record: their sender died while sending. Each becomes
     /// `unsure` when `hold_unsure`, else waits again, due as before, with an attempt that says what happened and
@@ -167,6 +184,8 @@ pub trait Ledger {
     fn reported(&mut self, key: &str) -> Result<Option<Reported>, StoreError>;
     /// The newest decision on a fact with this business key.
     fn decision_on(&mut self, key: &str) -> Result<Option<DecisionState>, StoreError>;
+    /// Whether nothing was decided about a webhook yet.
+    fn is_undecided(&mut self, webhook: i64) -> Result<bool, StoreError>;
     /// The decisions on all facts of a webhook.
     fn decision_states(&mut self, webhook: i64) -> Result<Vec<DecisionState>, StoreError>;
 

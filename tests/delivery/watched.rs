@@ -73,6 +73,10 @@ impl Watched {
 
 #[async_trait]
 impl Store for Watched {
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.trouble(|(claims, _)| claims)?;
@@ -99,8 +103,8 @@ impl Store for Watched {
     async fn transact(&self, work: Work<()>) -> Result<(), StoreError> {
         self.store.transact(work).await
     }
-    async fn give_back(&self, ids: Vec<i64>) -> Result<(), StoreError> {
-        self.store.give_back(ids).await
+    async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
+        self.store.give_back(claimed).await
     }
     async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
         self.store.recover(now, hold_unsure).await

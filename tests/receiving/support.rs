@@ -186,6 +186,10 @@ impl FakeStore {
 
 #[async_trait]
 impl Store for FakeStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
         self.entered.notify_one();
         self.disk.acquire().await.unwrap().forget();
@@ -236,7 +240,7 @@ impl Store for FakeStore {
     async fn record(&self, _: Attempt) -> Result<(), StoreError> {
         unreachable!()
     }
-    async fn give_back(&self, _: Vec<i64>) -> Result<(), StoreError> {
+    async fn give_back(&self, _: Vec<Claimed>) -> Result<(), StoreError> {
         unreachable!()
     }
     async fn recover(&self, _: Timestamp, _: bool) -> Result<usize, StoreError> {

@@ -1,6 +1,6 @@
 //! Referral events on their way out.
 
-use cello_relay::store::{EventState, LifeEvent, StoreError, Then};
+use cello_relay::store::{Claimed, EventState, LifeEvent, StoreError, Then};
 use jiff::Timestamp;
 
 use crate::given::{AnyStore, at, attempt, claim, keys, transact, try_one, waiting};
@@ -12,6 +12,7 @@ contract! {
     the_next_due_time_is_that_of_an_event_that_could_be_claimed,
     tries_that_count_are_counted_from_the_first_one,
     what_was_given_back_is_due_as_before,
+    what_another_claim_holds_is_not_given_back,
     an_event_whose_sender_died_is_unsure_or_waits_again,
     at_the_start_everything_in_sending_is_taken_back,
     a_record_after_a_lost_lease_changes_nothing_unless_it_delivered,
@@ -104,13 +105,23 @@ async fn what_was_given_back_is_due_as_before(store: AnyStore) {
     waiting(&store, &["a/1", "b/1"]).await;
     let claimed = claim(&store, 2).await;
     store.record(attempt(&claimed[1], 2, Then::Delivered)).await.unwrap();
-    store.give_back(claimed.iter().map(|event| event.id).chain([99]).collect()).await.unwrap();
+    let unknown = Claimed { id: 99, ..claimed[0].clone() };
+    store.give_back(claimed.into_iter().chain([unknown]).collect()).await.unwrap();
 
     assert_eq!(store.next_due().await.unwrap(), Some(at(2)));
     assert_eq!(state(&store, "b/1").await, EventState::Delivered);
     let again = claim(&store, 2).await;
     assert_eq!(keys(&again), ["a/1"]);
     assert_eq!(again[0].attempts, 0);
+}
+
+async fn what_another_claim_holds_is_not_given_back(store: AnyStore) {
+    waiting(&store, &["a/1"]).await;
+    let late = claim(&store, 2).await;
+    store.recover(at(100), false).await.unwrap();
+    claim(&store, 101).await;
+    store.give_back(late).await.unwrap();
+    assert_eq!(state(&store, "a/1").await, EventState::Sending);
 }
 
 async fn an_event_whose_sender_died_is_unsure_or_waits_again(store: AnyStore) {

@@ -42,11 +42,10 @@ struct Sums {
     code_not_asked: u64,
 }
 
-pub async fn run(store: Sqlite, args: Args, config: &Config, json: bool) -> Result<Exit> {
+pub async fn run(stored: Arc<dyn Store>, args: Args, config: &Config, json: bool) -> Result<Exit> {
     let rules = rules_in_force(config)?;
     let by = by(config, rules.source_name());
     let mut policy = Policy::new(config, providers::all(config), rules);
-    let stored: Arc<dyn Store> = Arc::new(store);
     policy.asks_nobody = Some(stored.said_of_codes(FAULTS.to_vec()).await?);
     let policy = Arc::new(policy);
     let counts = stored.counts().await?;

@@ -88,6 +88,10 @@ impl Ledger for Books<'_> {
         decisions::on(self.0, key)
     }
 
+    fn is_undecided(&mut self, webhook: i64) -> Result<bool, StoreError> {
+        webhooks::is_undecided(self.0, webhook)
+    }
+
     fn decision_states(&mut self, webhook: i64) -> Result<Vec<DecisionState>, StoreError> {
         decisions::states(self.0, webhook)
     }

@@ -8,18 +8,16 @@ mod directory;
 mod erasing;
 mod file;
 mod history;
-mod job;
 mod ledger;
 mod migrations;
 mod past;
 #[cfg(test)]
 mod plans;
 mod queue;
-mod reader;
 mod scratch;
+mod session;
 mod values;
 mod webhooks;
-mod writer;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -28,6 +26,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::threads::{Reader, Writer};
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
     PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
@@ -35,8 +34,6 @@ use super::{
 use crate::decision::Reason;
 use crate::facts::Scope;
 use file::Place;
-use reader::Reader;
-use writer::Writer;
 
 pub use scratch::{DecisionCount, Scratch};
 
@@ -44,8 +41,8 @@ pub use scratch::{DecisionCount, Scratch};
 pub struct Sqlite {
     // In the order in which they must end: the last connection tidies up, and the lock outlasts both.
     /// `None` in memory, where there is one connection only.
-    reader: Option<Reader>,
-    writer: Writer,
+    reader: Option<Reader<Connection>>,
+    writer: Writer<Connection>,
     _lock: Option<File>,
 }
 
@@ -60,8 +57,8 @@ impl Sqlite {
             Place::File(path) => path,
         };
         let opened = file::claim(&path, exclusive)?;
-        let writer = start(Writer::start(file::writing(&opened)?))?;
-        let reader = start(Reader::start(file::reading(&opened.path)?))?;
+        let (writing, reading) = (file::writing(&opened)?, file::reading(&opened.path)?);
+        let (writer, reader) = (Writer::start(move || Ok(writing))?, Reader::start(move || Ok(reading))?);
         Ok(Self { reader: Some(reader), writer, _lock: opened.lock })
     }
 
@@ -75,7 +72,7 @@ impl Sqlite {
 
     /// A store that ends with this handle: for tests and throw-away relays.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self { reader: None, writer: start(Writer::start(file::in_memory()?))?, _lock: None })
+        Ok(Self { reader: None, writer: Writer::start(file::in_memory)?, _lock: None })
     }
 
     /// Whether a process serves from the file that `database_url` names.
@@ -89,7 +86,7 @@ impl Sqlite {
     ///
     /// When SQLite finds no folder for temporary files: it looks at `SQLITE_TMPDIR`, `TMPDIR`, `/var/tmp` and `/tmp`.
     pub fn temporary() -> Result<Self, StoreError> {
-        Ok(Self { reader: None, writer: start(Writer::start(file::temporary()?))?, _lock: None })
+        Ok(Self { reader: None, writer: Writer::start(file::temporary)?, _lock: None })
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -106,6 +103,10 @@ impl Sqlite {
 
 #[async_trait]
 impl Store for Sqlite {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
         self.writer.run_or_refuse(move |db| webhooks::receive(db, &webhook)).await
     }
@@ -126,8 +127,8 @@ impl Store for Sqlite {
         self.writer.run(move |db| queue::record(db, &attempt)).await
     }
 
-    async fn give_back(&self, ids: Vec<i64>) -> Result<(), StoreError> {
-        self.writer.run(move |db| queue::give_back(db, &ids)).await
+    async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
+        self.writer.run(move |db| queue::give_back(db, &claimed)).await
     }
 
     async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
@@ -206,8 +207,4 @@ impl Store for Sqlite {
     async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {
         self.writer.run(move |db| erasing::bodies(db, &erasing, now)).await
     }
-}
-
-fn start<T>(thread: std::io::Result<T>) -> Result<T, StoreError> {
-    thread.map_err(|error| StoreError::Unavailable(format!("no thread can be started: {error}")))
 }

@@ -127,12 +127,13 @@ pub fn record(db: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
 }
 
 /// Makes claimed events wait again, due as before.
-pub fn give_back(db: &Connection, ids: &[i64]) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached("SELECT due_at FROM referral_event WHERE id = ?1 AND state = 'sending'")?;
-    for id in ids {
-        let due_at: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
+pub fn give_back(db: &Connection, claimed: &[Claimed]) -> Result<(), StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT due_at FROM referral_event WHERE id = ?1 AND lease = ?2 AND state = 'sending'")?;
+    for event in claimed {
+        let due_at: Option<i64> = statement.query_row([event.id, event.lease], |row| row.get(0)).optional()?;
         if let Some(due_at) = due_at {
-            move_to(db, *id, EventState::Waiting, Some(due_at))?;
+            move_to(db, event.id, EventState::Waiting, Some(due_at))?;
         }
     }
     Ok(())

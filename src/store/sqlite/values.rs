@@ -5,9 +5,10 @@
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Error, ErrorCode, Row};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use super::super::values::{count, cut, json, millis, millis_of, word};
+use super::super::values::{mode, of_millis};
 use super::super::{DecisionState, EventState, StoreError, WebhookState};
 use crate::facts::{Mode, Scope};
 
@@ -35,20 +36,6 @@ impl From<Error> for StoreError {
     }
 }
 
-/// Milliseconds since 1970, UTC; anything finer is cut off.
-pub fn millis(time: Timestamp) -> i64 {
-    time.as_millisecond()
-}
-
-pub fn millis_of(time: Option<Timestamp>) -> Option<i64> {
-    time.map(millis)
-}
-
-/// A time as it comes back from the store.
-pub fn cut(time: Timestamp) -> Timestamp {
-    Millis::of(millis(time)).map_or(time, |millis| millis.0)
-}
-
 pub fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     row.get::<_, Millis>(column).map(|millis| millis.0)
 }
@@ -61,21 +48,9 @@ pub fn scope(row: &Row<'_>) -> rusqlite::Result<Scope> {
     Ok(Scope { provider: row.get("provider")?, account: row.get("account")? })
 }
 
-/// The word serde has for a unit variant, for enums that have no other.
-pub fn word<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => Ok(word),
-        _ => Err(StoreError::Damaged("a value that has no word".into())),
-    }
-}
-
 pub fn from_word<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
     let word: String = row.get(column)?;
     from_json_value(serde_json::Value::String(word), row, column)
-}
-
-pub fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
 pub fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
@@ -86,10 +61,6 @@ pub fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::
 pub fn optional_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| serde_json::from_str(&text).map_err(|error| unreadable(row, column, error))).transpose()
-}
-
-pub fn count(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// A number that was written by [`count`].
@@ -110,18 +81,10 @@ fn unreadable(row: &Row<'_>, column: &str, error: serde_json::Error) -> Error {
 
 struct Millis(Timestamp);
 
-impl Millis {
-    fn of(millis: i64) -> Option<Self> {
-        // Not `from_millisecond`: it refuses the last second, in which `Timestamp::MAX` lies.
-        let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).ok()?;
-        Timestamp::new(millis.div_euclid(1000), nanos).ok().map(Self)
-    }
-}
-
 impl FromSql for Millis {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let millis = value.as_i64()?;
-        Self::of(millis).ok_or(FromSqlError::OutOfRange(millis))
+        of_millis(millis).map(Self).ok_or(FromSqlError::OutOfRange(millis))
     }
 }
 
@@ -147,24 +110,12 @@ words! {
     WebhookState: WebhookState::parse;
     EventState: EventState::parse;
     DecisionState: DecisionState::parse;
-    Mode: |word| [Mode::Live, Mode::Test].into_iter().find(|mode| mode.as_str() == word);
+    Mode: mode;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_comes_back_to_the_millisecond_up_to_the_ends_of_time() {
-        for time in ["1969-12-31T23:59:59.999Z", "2026-11-21T08:31:24.007Z", "9999-12-30T22:00:00.999Z"] {
-            let time: Timestamp = time.parse().unwrap();
-            assert_eq!(Millis::column_result(ValueRef::Integer(millis(time))).unwrap().0, time);
-        }
-        for time in [Timestamp::MAX, Timestamp::MIN] {
-            assert!(Millis::column_result(ValueRef::Integer(millis(time))).is_ok(), "{time}");
-        }
-        assert!(Millis::column_result(ValueRef::Integer(i64::MAX)).is_err());
-    }
 
     #[test]
     fn a_word_that_is_not_known_is_an_error_and_not_a_guess() {

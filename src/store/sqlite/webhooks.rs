@@ -59,6 +59,11 @@ pub fn webhook(db: &Connection, id: i64) -> Result<Option<Webhook>, StoreError> 
     Ok(webhook)
 }
 
+pub fn is_undecided(db: &Connection, id: i64) -> Result<bool, StoreError> {
+    let is_there = db.prepare_cached("SELECT 1 FROM webhook WHERE id = ?1 AND state = 'undecided'")?.exists([id])?;
+    Ok(is_there)
+}
+
 pub fn settle(db: &Connection, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError> {
     let changed = db
         .prepare_cached("UPDATE webhook SET state = ?2, note = ?3 WHERE id = ?1")?

@@ -3,35 +3,34 @@
 //!
 //! Each piece of work sees one moment of the store, the newest there is when it begins.
 
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
-use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::super::StoreError;
 use super::job::{AnyJob, job};
-use super::writer::{gone, join};
+use super::{Session, gone, join, start};
 
 /// Reads that may wait; further ones wait for a place.
 const QUEUE: usize = 64;
 
-pub struct Reader {
+pub struct Reader<S> {
     /// `None` only while being dropped.
-    queue: Option<mpsc::Sender<AnyJob>>,
+    queue: Option<mpsc::Sender<AnyJob<S>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Reader {
-    pub fn start(db: Connection) -> std::io::Result<Self> {
+impl<S: Session> Reader<S> {
+    pub fn start(open: impl FnOnce() -> Result<S, StoreError> + Send + 'static) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("store-reader".into()).spawn(move || serve(&db, jobs))?;
+        let thread = start("store-reader", open, move |db| serve(db, jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     pub async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&S) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = job(work);
         self.queue.as_ref().ok_or_else(gone)?.send(job).await.map_err(|_| gone())?;
@@ -39,24 +38,24 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl<S> Drop for Reader<S> {
     fn drop(&mut self) {
         drop(self.queue.take());
         join(self.thread.take());
     }
 }
 
-fn serve(db: &Connection, mut jobs: mpsc::Receiver<AnyJob>) {
+fn serve<S: Session>(db: S, mut jobs: mpsc::Receiver<AnyJob<S>>) {
     while let Some(mut job) = jobs.blocking_recv() {
-        let outcome = read(db, &mut job);
+        let outcome = read(&db, &mut job);
         job.answer(outcome);
     }
 }
 
-fn read(db: &Connection, job: &mut AnyJob) -> Result<(), StoreError> {
-    db.execute_batch("BEGIN DEFERRED")?;
+fn read<S: Session>(db: &S, job: &mut AnyJob<S>) -> Result<(), StoreError> {
+    db.begin_reading()?;
     let outcome = job.run(db);
     // Nothing was written, so there is nothing to keep; this ends the snapshot whatever happened.
-    db.execute_batch("ROLLBACK")?;
-    outcome
+    let ended = db.roll_back();
+    outcome.and(ended)
 }

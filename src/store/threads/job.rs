@@ -5,27 +5,26 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::super::StoreError;
 
-pub type AnyJob = Box<dyn Job>;
+pub type AnyJob<S> = Box<dyn Job<S>>;
 
 /// Work whose result type is forgotten, so that different work can wait in one queue.
-pub trait Job: Send {
+pub trait Job<S>: Send {
     /// Does the work and keeps its result. An error says that what it wrote must be undone.
-    fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
+    fn run(&mut self, db: &S) -> Result<(), StoreError>;
 
     /// Tells whoever waits: the kept result when `outcome` is good, else the error.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
 /// Work and the place where its answer will appear.
-pub fn job<T, F>(work: F) -> (AnyJob, oneshot::Receiver<Result<T, StoreError>>)
+pub fn job<S, T, F>(work: F) -> (AnyJob<S>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    F: FnOnce(&S) -> Result<T, StoreError> + Send + 'static,
 {
     let (sender, receiver) = oneshot::channel();
     (Box::new(Task { work: Some(work), result: None, sender }), receiver)
@@ -37,12 +36,12 @@ struct Task<T, F> {
     sender: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, F> Job for Task<T, F>
+impl<S, T, F> Job<S> for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: FnOnce(&S) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
+    fn run(&mut self, db: &S) -> Result<(), StoreError> {
         let work = self.work.take().ok_or(StoreError::Panicked)?;
         // Nothing the work touched is looked at after a panic but the connection, whose writes are rolled back.
         let result = catch_unwind(AssertUnwindSafe(|| work(db))).map_err(|_| StoreError::Panicked)??;
