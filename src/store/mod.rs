@@ -6,6 +6,7 @@
 mod erasing;
 mod history;
 mod past;
+mod postgres;
 mod records;
 mod sqlite;
 mod threads;
@@ -23,6 +24,7 @@ use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, P
 pub use erasing::*;
 pub use history::*;
 pub use past::*;
+pub use postgres::Postgres;
 pub use records::*;
 pub use sqlite::{DecisionCount, Scratch, Sqlite};
 
@@ -50,8 +52,11 @@ pub enum StoreError {
 ///
 /// # Errors
 ///
-/// When it cannot be used, with the reason and what to do.
+/// When it cannot be used, with the reason and what to do; never with a password that is in `database_url`.
 pub fn open(database_url: &str, serves: bool) -> Result<Arc<dyn Store>, StoreError> {
+    if postgres::is_one(database_url) {
+        return Ok(Arc::new(Postgres::open(database_url, serves)?));
+    }
     Ok(Arc::new(Sqlite::open(database_url, serves)?))
 }
 

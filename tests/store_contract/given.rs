@@ -1,7 +1,9 @@
 //! What the sentences start from: stores, and things to put into them.
 
+use std::any::Any;
 use std::sync::Arc;
 
+use crate::postgres;
 use cello_relay::facts::Scope;
 use cello_relay::referral_event::Trigger;
 use cello_relay::store::{
@@ -31,6 +33,36 @@ macro_rules! contract {
                 super::$sentence(crate::given::in_memory()).await;
             })*
         }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::$sentence(crate::given::on_postgres().0).await;
+            })*
+        }
+    };
+}
+
+/// The same for sentences about webhooks that wait while the store cannot write them, which `busy` sees to.
+macro_rules! contract_while_busy {
+    ($($sentence:ident),* $(,)?) => {
+        mod on_busy_file {
+            $(#[tokio::test]
+            async fn $sentence() {
+                let (store, _folder) = crate::given::on_file();
+                let busy = crate::given::busy_deciding(&store).await;
+                super::$sentence(store, busy).await;
+            })*
+        }
+
+        mod on_busy_postgres {
+            $(#[tokio::test]
+            async fn $sentence() {
+                let (store, url) = crate::given::on_postgres();
+                let busy = crate::given::busy_table(&url);
+                super::$sentence(store, busy).await;
+            })*
+        }
     };
 }
 
@@ -42,6 +74,39 @@ pub fn on_file() -> (AnyStore, TempDir) {
 
 pub fn in_memory() -> AnyStore {
     Arc::new(Sqlite::in_memory().unwrap())
+}
+
+/// With its address.
+pub fn on_postgres() -> (AnyStore, String) {
+    let url = postgres::database();
+    (Arc::new(postgres::open(&url).unwrap()), url)
+}
+
+/// What keeps a store from writing webhooks, until it is dropped.
+pub type Busy = Box<dyn Any + Send>;
+
+/// Work that does not end, on the one thread that writes.
+pub async fn busy_deciding(store: &AnyStore) -> Busy {
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    tokio::spawn({
+        let store = store.clone();
+        async move {
+            let work = store.transact(Box::new(move |_| {
+                begun.send(()).unwrap();
+                let _ = gate.recv();
+                Ok(())
+            }));
+            work.await.unwrap();
+        }
+    });
+    has_begun.await.unwrap();
+    Box::new(open)
+}
+
+/// A table that somebody else keeps for himself.
+pub fn busy_table(url: &str) -> Busy {
+    Box::new(postgres::server().hold(postgres::name(url), "LOCK TABLE webhook IN EXCLUSIVE MODE"))
 }
 
 pub fn url(folder: &TempDir) -> String {

@@ -11,5 +11,7 @@ mod delivering;
 mod erasing;
 mod history;
 mod past;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod receiving;
 mod sqlite_only;

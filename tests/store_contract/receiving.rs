@@ -1,19 +1,22 @@
 //! Webhooks come in.
 
 use cello_relay::facts::{Mode, Scope};
-use cello_relay::store::{NewWebhook, Receipt, WebhookState};
+use cello_relay::store::{NewWebhook, Receipt, StoreError, WebhookState};
 use futures_util::future::join_all;
 
-use crate::given::{AnyStore, at, scope, stored, transact, webhook};
+use crate::given::{AnyStore, Busy, at, scope, stored, transact, webhook};
 
 contract! {
     a_webhook_is_kept_byte_for_byte,
     one_that_comes_again_is_a_duplicate_and_the_first_body_stays,
     the_same_event_id_of_another_account_or_provider_is_another_webhook,
     undecided_webhooks_come_in_order_of_arrival_until_they_are_settled,
+    the_probe_writes,
+}
+
+contract_while_busy! {
     fifty_that_wait_at_once_share_flushes,
     a_full_queue_refuses_webhooks_and_nothing_else,
-    the_probe_writes,
 }
 
 async fn a_webhook_is_kept_byte_for_byte(store: AnyStore) {
@@ -70,25 +73,25 @@ async fn undecided_webhooks_come_in_order_of_arrival_until_they_are_settled(stor
     assert_eq!((life.state, life.note.as_deref()), (WebhookState::Unreadable, Some("no JSON")));
 }
 
-async fn fifty_that_wait_at_once_share_flushes(store: AnyStore) {
+async fn fifty_that_wait_at_once_share_flushes(store: AnyStore, busy: Busy) {
     let before = store.stats();
-    let receipts = while_the_writer_is_busy(&store, 50).await;
+    let receipts = receive_when_it_is_over(&store, busy, 50).await;
 
     assert!(receipts.iter().all(|receipt| matches!(receipt, Ok(Receipt::Stored))));
     let after = store.stats();
-    assert_eq!(after.jobs - before.jobs, 51, "the webhooks and the work that kept the writer busy");
+    assert!((50..=51).contains(&(after.jobs - before.jobs)), "the webhooks, and perhaps the work that kept it busy");
     assert!(after.flushes - before.flushes <= 3, "{before:?} {after:?}");
     assert_eq!((after.queued, after.failed_flushes), (0, 0));
     assert_eq!(store.counts().await.unwrap().received, 50);
 }
 
-async fn a_full_queue_refuses_webhooks_and_nothing_else(store: AnyStore) {
-    let receipts = while_the_writer_is_busy(&store, 3000).await;
+async fn a_full_queue_refuses_webhooks_and_nothing_else(store: AnyStore, busy: Busy) {
+    let receipts = receive_when_it_is_over(&store, busy, 3000).await;
 
     let kept = receipts.iter().filter(|receipt| receipt.is_ok()).count();
     assert!(0 < kept && kept < 3000, "{kept}");
     for receipt in receipts {
-        assert!(matches!(receipt, Ok(_) | Err(cello_relay::store::StoreError::Unavailable(_))), "{receipt:?}");
+        assert!(matches!(receipt, Ok(_) | Err(StoreError::Unavailable(_))), "{receipt:?}");
     }
     assert_eq!(store.counts().await.unwrap().received, i64::try_from(kept).unwrap());
     let probes = join_all((0..3000).map(|_| store.probe())).await;
@@ -101,26 +104,9 @@ async fn the_probe_writes(store: AnyStore) {
     assert!(store.stats().flushes > before);
 }
 
-/// Receives `n` webhooks at once while the store is kept from writing them.
-async fn while_the_writer_is_busy(store: &AnyStore, n: usize) -> Vec<Result<Receipt, cello_relay::store::StoreError>> {
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let (open, gate) = std::sync::mpsc::channel::<()>();
-    let busy = tokio::spawn({
-        let store = store.clone();
-        async move {
-            store
-                .transact(Box::new(move |_| {
-                    begun.send(()).unwrap();
-                    gate.recv().unwrap();
-                    Ok(())
-                }))
-                .await
-        }
-    });
-    has_begun.await.unwrap();
+/// Receives `n` webhooks at once, which are all queued before the store can write again.
+async fn receive_when_it_is_over(store: &AnyStore, busy: Busy, n: usize) -> Vec<Result<Receipt, StoreError>> {
     let receiving = join_all((0..n).map(|n| store.receive(webhook(&format!("evt_{n}")))));
-    // Polled in this order: all are queued before the gate opens.
-    let (receipts, ()) = tokio::join!(receiving, async { open.send(()).unwrap() });
-    busy.await.unwrap().unwrap();
-    receipts
+    // Polled in this order.
+    tokio::join!(receiving, async { drop(busy) }).0
 }

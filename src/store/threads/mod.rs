@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::StoreError;
 
 pub use reader::Reader;
-pub use writer::{QUEUE, Writer};
+pub use writer::{BATCH, QUEUE, Totals, Writer};
 
 /// A connection as its thread sees it. There is at most one transaction at a time, with at most one savepoint.
 pub trait Session: 'static {

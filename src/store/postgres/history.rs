@@ -1,0 +1,209 @@
+//! What people ask: the list, one whole life, and the numbers.
+
+use super::super::{
+    Counts, EventFilter, EventRow, EventState, EventSummary, Life, LifeAttempt, LifeDecision, LifeEvent, StoreError,
+    WebhookState,
+};
+use super::session::Session;
+use super::values::{Row, Value, args, count, from_json, number, optional_json, optional_time, time};
+
+macro_rules! list {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT w.id AS webhook_id, w.provider, w.event_id, w.kind, w.received_at, w.state AS webhook_state,
+                d.state AS decision, d.reason, e.id, e.key, e.trigger, e.price, e.currency, e.state,
+                (SELECT count(*) FROM attempt a WHERE a.event_id = e.id) AS attempts ",
+            $($rest),+
+        )
+    };
+}
+
+const LIST: &str = list!(
+    "FROM webhook w
+        LEFT JOIN decision d ON d.webhook_id = w.id
+        LEFT JOIN referral_event e ON e.key = d.key AND e.webhook_id = w.id AND d.state = 'send'
+    WHERE ($1::text IS NULL OR w.provider = $1) ORDER BY w.id DESC, d.fact LIMIT $2"
+);
+const LIST_BY_WEBHOOK_STATE: &str = list!(
+    "FROM webhook w
+        LEFT JOIN decision d ON d.webhook_id = w.id
+        LEFT JOIN referral_event e ON e.key = d.key AND e.webhook_id = w.id AND d.state = 'send'
+    WHERE ($1::text IS NULL OR w.provider = $1) AND w.state = $3 ORDER BY w.id DESC, d.fact LIMIT $2"
+);
+const LIST_BY_EVENT_STATE: &str = list!(
+    "FROM referral_event e
+        JOIN webhook w ON w.id = e.webhook_id
+        LEFT JOIN decision d ON d.webhook_id = w.id AND d.key = e.key AND d.state = 'send'
+    WHERE ($1::text IS NULL OR w.provider = $1) AND e.state = $3 ORDER BY e.id DESC LIMIT $2"
+);
+const NAMED: &str = "SELECT id AS webhook_id FROM webhook WHERE event_id = $1
+    UNION SELECT webhook_id FROM mention WHERE name = $1
+    UNION SELECT webhook_id FROM referral_event WHERE id = $2
+    ORDER BY webhook_id";
+
+/// One line for each decision; a webhook without any has one, too.
+pub fn list(db: &Session, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
+    let limit = count(filter.limit);
+    let state = filter.state.as_deref();
+    let webhook_state = state.and_then(WebhookState::parse);
+    let event_state = state.and_then(EventState::parse);
+    match (state, webhook_state, event_state) {
+        (None, ..) => rows(db, LIST, args![filter.provider, limit]),
+        (_, Some(state), _) => rows(db, LIST_BY_WEBHOOK_STATE, args![filter.provider, limit, state]),
+        (_, _, Some(state)) => rows(db, LIST_BY_EVENT_STATE, args![filter.provider, limit, state]),
+        // A word that names no state is the state of nothing.
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The webhooks that `id` names or that mention it, with all that came of them.
+pub fn life(db: &Session, id: &str) -> Result<Vec<Life>, StoreError> {
+    let its_number: Option<i64> = id.parse().ok();
+    let webhooks = db.query(NAMED, args![id, its_number])?;
+    webhooks.iter().map(|row| life_of(db, row.get("webhook_id")?)).collect()
+}
+
+/// Both equations, from one statement and so from one moment.
+pub fn counts(db: &Session) -> Result<Counts, StoreError> {
+    let mut counts = Counts::default();
+    for row in db.query("SELECT term, sum(n)::bigint AS n FROM tally GROUP BY term", &[])? {
+        let term: String = row.get("term")?;
+        let place = match term.as_str() {
+            "received" => &mut counts.received,
+            "duplicate" => &mut counts.duplicate,
+            "undecided" => &mut counts.undecided,
+            "held" => &mut counts.held,
+            "ignored" => &mut counts.ignored,
+            "unreadable" => &mut counts.unreadable,
+            "mapped" => &mut counts.mapped,
+            "referral_events" => &mut counts.referral_events,
+            "waiting" => &mut counts.waiting,
+            "sending" => &mut counts.sending,
+            "delivered" => &mut counts.delivered,
+            "unsure" => &mut counts.unsure,
+            "dead" => &mut counts.dead,
+            "discarded" => &mut counts.discarded,
+            _ => return Err(StoreError::Damaged(format!("there is no term {term}"))),
+        };
+        *place = row.get("n")?;
+    }
+    Ok(counts)
+}
+
+/// Replaces the changes of each term by their sum, once they are many: else adding them up would cost more every day.
+/// Two that do this at the same time do not take the same row.
+pub fn fold(db: &Session) -> Result<(), StoreError> {
+    db.execute(
+        "WITH gone AS (DELETE FROM tally WHERE (SELECT count(*) FROM tally) > 1000 RETURNING term, n)
+         INSERT INTO tally (term, n) SELECT term, sum(n) FROM gone GROUP BY term",
+        &[],
+    )?;
+    Ok(())
+}
+
+fn rows(db: &Session, sql: &'static str, args: &[Value<'_>]) -> Result<Vec<EventRow>, StoreError> {
+    db.query(sql, args)?.iter().map(row_of).collect()
+}
+
+fn row_of(row: &Row) -> Result<EventRow, StoreError> {
+    let referral_event = match row.get::<Option<i64>>("id")? {
+        Some(id) => Some(EventSummary {
+            id,
+            key: row.get("key")?,
+            trigger: row.get("trigger")?,
+            price: row.get("price")?,
+            currency: row.get("currency")?,
+            state: row.get("state")?,
+            attempts: row.get("attempts")?,
+        }),
+        None => None,
+    };
+    Ok(EventRow {
+        webhook_id: row.get("webhook_id")?,
+        provider: row.get("provider")?,
+        event_id: row.get("event_id")?,
+        kind: row.get("kind")?,
+        received_at: time(row, "received_at")?,
+        webhook_state: row.get("webhook_state")?,
+        decision: row.get("decision")?,
+        reason: row.get("reason")?,
+        referral_event,
+    })
+}
+
+fn life_of(db: &Session, webhook: i64) -> Result<Life, StoreError> {
+    let decisions = db.query("SELECT * FROM decision WHERE webhook_id = $1 ORDER BY fact", args![webhook])?;
+    let decisions = decisions.iter().map(decision_of).collect::<Result<_, _>>()?;
+    let events = db.query("SELECT * FROM referral_event WHERE webhook_id = $1 ORDER BY id", args![webhook])?;
+    let mut referral_events: Vec<LifeEvent> = events.iter().map(event_of).collect::<Result<_, _>>()?;
+    for event in &mut referral_events {
+        let attempts = db.query("SELECT * FROM attempt WHERE event_id = $1 ORDER BY id", args![event.id])?;
+        event.attempts = attempts.iter().map(attempt_of).collect::<Result<_, _>>()?;
+    }
+    let row = db.query_one(
+        "SELECT w.*, (SELECT coalesce(sum(times), 0)::bigint FROM webhook_again a WHERE a.webhook_id = w.id) AS duplicates
+         FROM webhook w WHERE w.id = $1",
+        args![webhook],
+    )?;
+    let row = &row.ok_or_else(|| StoreError::Damaged(format!("there is no webhook {webhook}")))?;
+    Ok(Life {
+        webhook_id: webhook,
+        provider: row.get("provider")?,
+        account: row.get("account")?,
+        event_id: row.get("event_id")?,
+        kind: row.get("kind")?,
+        mode: row.get("mode")?,
+        happened_at: time(row, "at")?,
+        received_at: time(row, "received_at")?,
+        bytes: number(row, "bytes")?,
+        duplicates: row.get("duplicates")?,
+        state: row.get("state")?,
+        body_erased_at: optional_time(row, "erased_at")?,
+        note: row.get("note")?,
+        decisions,
+        referral_events,
+    })
+}
+
+fn decision_of(row: &Row) -> Result<LifeDecision, StoreError> {
+    Ok(LifeDecision {
+        fact: row.get("fact_kind")?,
+        happened_at: time(row, "at")?,
+        customer: row.get("customer")?,
+        decision: row.get("state")?,
+        rule: row.get("rule")?,
+        reason: row.get("reason")?,
+        message: row.get("message")?,
+        key: row.get("key")?,
+        warnings: from_json(row, "warnings")?,
+        trace: optional_json(row, "trace")?,
+        waits_for: row.get("topic")?,
+        deadline: optional_time(row, "deadline")?,
+        decided_at: time(row, "decided_at")?,
+    })
+}
+
+fn event_of(row: &Row) -> Result<LifeEvent, StoreError> {
+    Ok(LifeEvent {
+        id: row.get("id")?,
+        key: row.get("key")?,
+        trigger: row.get("trigger")?,
+        state: row.get("state")?,
+        due_at: optional_time(row, "due_at")?,
+        body: from_json(row, "body")?,
+        discarded_by: row.get("discarded_by")?,
+        discard_reason: row.get("discard_reason")?,
+        attempts: Vec::new(),
+    })
+}
+
+fn attempt_of(row: &Row) -> Result<LifeAttempt, StoreError> {
+    Ok(LifeAttempt {
+        at: time(row, "started_at")?,
+        duration_ms: row.get("duration_ms")?,
+        outcome: row.get("outcome")?,
+        status: row.get::<Option<i64>>("status")?.map(|_| number(row, "status")).transpose()?,
+        message: row.get("message")?,
+        request_id: row.get("request_id")?,
+    })
+}

@@ -1,0 +1,202 @@
+//! The store in a PostgreSQL database, which several relays may share.
+//!
+//! Three connections, each on a thread of its own: one receives, one writes everything else, one reads. Receiving only
+//! adds rows and waits for nobody. Everything else is written in transactions of which there is one at a time over all
+//! relays of a database, as with a single file: so what is decided and claimed never depends on how many relays there
+//! are. SQL of this dialect stands in this folder and nowhere else.
+
+mod address;
+mod decisions;
+mod directory;
+mod erasing;
+mod history;
+mod ledger;
+mod migrations;
+mod past;
+mod queue;
+mod receiver;
+mod session;
+mod tls;
+mod values;
+mod webhooks;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::threads::{Reader, Writer};
+use super::{
+    About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
+    PastEvent, PastWebhook, Receipt, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
+};
+use crate::facts::Scope;
+use address::Address;
+use receiver::Receiver;
+use session::{Role, Session};
+
+pub use address::is_one;
+
+/// An open store. Dropping it finishes what is queued, and closes the connections.
+pub struct Postgres {
+    reader: Reader<Session>,
+    writer: Writer<Session>,
+    receiver: Receiver,
+    version: String,
+}
+
+impl Postgres {
+    /// Opens `postgres://…` or `postgresql://…`. The process that `serves` brings the tables up; commands need them as
+    /// they are.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached, or the database is not fit.
+    pub fn open(database_url: &str, serves: bool) -> Result<Self, StoreError> {
+        let address = Address::parse(database_url)?;
+        let (told, version) = std::sync::mpsc::sync_channel(1);
+        let writer = Writer::start({
+            let address = address.clone();
+            move || {
+                let session = Session::new(address.clone(), Role::Write)?;
+                migrations::run(&session, serves).map_err(|error| unreachable(&address, error))?;
+                let _ = told.send(migrations::server(&session)?);
+                Ok(session)
+            }
+        })?;
+        let receiver = Receiver::start({
+            let address = address.clone();
+            move || Session::new(address, Role::Receive)
+        })?;
+        let reader = Reader::start(move || Session::new(address, Role::Read))?;
+        Ok(Self { reader, writer, receiver, version: version.recv().unwrap_or_default() })
+    }
+
+    /// The server's version and where it is, for people.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+fn unreachable(address: &Address, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(problem) => StoreError::Open {
+            path: address.name.clone(),
+            problem: format!(
+                "{problem}; is the server running, and are the name and password in `database_url` right?"
+            ),
+        },
+        other => other,
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
+        self.receiver.receive(webhook).await
+    }
+
+    async fn undecided(&self, limit: usize) -> Result<Vec<Webhook>, StoreError> {
+        self.reader.run(move |db| webhooks::undecided(db, limit)).await
+    }
+
+    async fn transact(&self, work: Work<()>) -> Result<(), StoreError> {
+        self.writer.run(move |db| work(&mut ledger::Books(db))).await
+    }
+
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        self.writer.run(move |db| queue::claim(db, now, lease_until, limit)).await
+    }
+
+    async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
+        self.writer.run(move |db| queue::record(db, &attempt)).await
+    }
+
+    async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
+        self.writer.run(move |db| queue::give_back(db, &claimed)).await
+    }
+
+    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
+        self.writer.run(move |db| queue::recover(db, now, hold_unsure)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.reader.run(queue::next_due).await
+    }
+
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
+        self.reader.run(move |db| decisions::due_holds(db, now, limit)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.reader.run(history::counts).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.writer
+            .run(|db| {
+                db.execute("UPDATE probe SET writes = writes + 1", &[])?;
+                // This is asked all the time, and so a good moment to tidy up.
+                history::fold(db)
+            })
+            .await?;
+        self.reader.run(|db| db.query_one("SELECT writes FROM probe", &[]).map(drop)).await
+    }
+
+    fn stats(&self) -> WriteStats {
+        let (written, received) = (self.writer.stats(), self.receiver.stats());
+        WriteStats {
+            flushes: written.flushes + received.flushes,
+            failed_flushes: written.failed_flushes + received.failed_flushes,
+            jobs: written.jobs + received.jobs,
+            flush_time: written.flush_time + received.flush_time,
+            queued: written.queued + received.queued,
+        }
+    }
+
+    async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        self.reader.run(move |db| history::list(db, &filter)).await
+    }
+
+    async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError> {
+        let id = id.to_owned();
+        self.reader.run(move |db| history::life(db, &id)).await
+    }
+
+    async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError> {
+        self.reader.run(move |db| past::webhooks_after(db, webhook, limit)).await
+    }
+
+    async fn referral_events_after(&self, key: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError> {
+        let key = key.to_owned();
+        self.reader.run(move |db| past::referral_events_after(db, &key, limit)).await
+    }
+
+    async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError> {
+        self.reader.run(move |db| past::known(db, &scope, &about)).await
+    }
+
+    async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
+        let name = name.to_owned();
+        self.reader.run(move |db| past::customers(db, &name)).await
+    }
+
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| queue::retry(db, &ids, now)).await
+    }
+
+    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| queue::discard(db, &ids, &by, &reason, now)).await
+    }
+
+    async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {
+        self.writer
+            .run(move |db| {
+                history::fold(db)?;
+                erasing::bodies(db, &erasing, now)
+            })
+            .await
+    }
+}

@@ -1,0 +1,99 @@
+//! Pages of what was stored, and what the directory knows.
+
+use std::collections::BTreeMap;
+
+use super::super::{About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, ScopedCustomer, StoreError};
+use super::directory;
+use super::session::Session;
+use super::values::{Row, args, count, from_json, number, scope, time};
+use crate::facts::Scope;
+
+const WEBHOOKS_AFTER: &str = "SELECT w.*, b.body FROM webhook w
+        LEFT JOIN webhook_body b ON b.webhook_id = w.id
+    WHERE w.id > $1 ORDER BY w.id LIMIT $2";
+
+const DECISIONS_BETWEEN: &str = "SELECT webhook_id, fact, state, decided_at FROM decision
+    WHERE webhook_id BETWEEN $1 AND $2 ORDER BY webhook_id, fact";
+
+/// The next webhooks in order of arrival.
+pub fn webhooks_after(db: &Session, after: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError> {
+    let rows = db.query(WEBHOOKS_AFTER, args![after, count(limit)])?;
+    let mut webhooks: Vec<PastWebhook> = rows.iter().map(webhook_of).collect::<Result<_, _>>()?;
+    let (Some(first), Some(last)) = (webhooks.first(), webhooks.last()) else { return Ok(webhooks) };
+    let mut decisions: BTreeMap<i64, Vec<PastDecision>> = BTreeMap::new();
+    for row in db.query(DECISIONS_BETWEEN, args![first.id, last.id])? {
+        decisions.entry(row.get("webhook_id")?).or_default().push(decision_of(&row)?);
+    }
+    for webhook in &mut webhooks {
+        webhook.decisions = decisions.remove(&webhook.id).unwrap_or_default();
+    }
+    Ok(webhooks)
+}
+
+const EVENTS_AFTER: &str = "SELECT id, key, trigger, webhook_id, at, created_at, state, body
+    FROM referral_event WHERE key > $1 ORDER BY key LIMIT $2";
+
+/// The next referral events in the order of their keys.
+pub fn referral_events_after(db: &Session, after: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError> {
+    db.query(EVENTS_AFTER, args![after, count(limit)])?.iter().map(event_of).collect()
+}
+
+pub fn known(db: &Session, scope: &Scope, about: &About) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    if let Some(id) = &about.customer {
+        known.customer = directory::customer(db, scope, id)?;
+    }
+    if let Some(id) = &about.subscription {
+        known.subscription = directory::subscription(db, scope, id)?;
+    }
+    for id in &about.prices {
+        known.prices.extend(directory::price(db, scope, id)?);
+    }
+    for id in &about.payments {
+        known.payments.extend(directory::invoice_of_payment(db, scope, id)?.map(|invoice| (id.clone(), invoice)));
+    }
+    Ok(known)
+}
+
+/// Looks at every customer, which only a person's single question is worth: nothing else asks for customers by the
+/// names the operator gave them.
+pub fn customers(db: &Session, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
+    let rows = db.query(
+        "SELECT * FROM customer WHERE id = $1 OR user_id = $1 OR organization_id = $1 ORDER BY provider, account, id",
+        args![name],
+    )?;
+    rows.iter().map(|row| Ok(ScopedCustomer { scope: scope(row)?, customer: directory::customer_of(row)? })).collect()
+}
+
+fn webhook_of(row: &Row) -> Result<PastWebhook, StoreError> {
+    let webhook = match row.get::<Option<Vec<u8>>>("body")? {
+        Some(body) => Some(NewWebhook {
+            scope: scope(row)?,
+            event_id: row.get("event_id")?,
+            kind: row.get("kind")?,
+            mode: row.get("mode")?,
+            at: time(row, "at")?,
+            received_at: time(row, "received_at")?,
+            body,
+        }),
+        None => None,
+    };
+    Ok(PastWebhook { id: row.get("id")?, webhook, state: row.get("state")?, decisions: Vec::new() })
+}
+
+fn decision_of(row: &Row) -> Result<PastDecision, StoreError> {
+    Ok(PastDecision { fact: number(row, "fact")?, state: row.get("state")?, decided_at: time(row, "decided_at")? })
+}
+
+fn event_of(row: &Row) -> Result<PastEvent, StoreError> {
+    Ok(PastEvent {
+        id: row.get("id")?,
+        key: row.get("key")?,
+        trigger: row.get("trigger")?,
+        webhook_id: row.get("webhook_id")?,
+        at: time(row, "at")?,
+        created_at: time(row, "created_at")?,
+        state: row.get("state")?,
+        body: from_json(row, "body")?,
+    })
+}

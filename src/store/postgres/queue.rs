@@ -1,0 +1,235 @@
+//! Referral events on their way to Cello: adding, claiming, recording what came of it.
+//!
+//! Within a subject one event is in front: the one that is being sent, else the first that waits. Only what is in
+//! front can be claimed, so neither a subject with a hundred thousand events nor many that wait behind a late one cost
+//! anything. Whoever ends or begins the waiting of an event says so to [`set_front`]. All of it runs in transactions of
+//! which there is one at a time over all relays, so nobody moves an event between a look at it and the next step.
+
+use jiff::Timestamp;
+
+use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
+use super::decisions::mention;
+use super::session::Session;
+use super::values::{args, count, millis, number, optional_time, time};
+
+/// Adds an event at the end of its subject's line. `false` when one with its key is there.
+pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
+    let added = db.execute(
+        "INSERT INTO referral_event (key, subject, trigger, webhook_id, at, invoice_id, subscription_id, price, currency,
+            created_at, due_at, body, front)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11,
+            NOT EXISTS (SELECT FROM referral_event WHERE subject = $2 AND front))
+         ON CONFLICT (key) DO NOTHING",
+        args![
+            event.key,
+            event.subject,
+            event.trigger.as_str(),
+            event.webhook_id,
+            millis(event.at),
+            event.invoice_id,
+            event.subscription_id,
+            event.price,
+            event.currency,
+            millis(event.created_at),
+            event.body,
+        ],
+    )?;
+    if added == 0 {
+        return Ok(false);
+    }
+    let names = [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref()];
+    mention(db, event.webhook_id, names.into_iter().flatten().map(String::as_str).collect())?;
+    Ok(true)
+}
+
+pub fn reported(db: &Session, key: &str) -> Result<Option<Reported>, StoreError> {
+    let row = db.query_one("SELECT subscription_id FROM referral_event WHERE key = $1", args![key])?;
+    row.map(|row| Ok(Reported { subscription_id: row.get("subscription_id")? })).transpose()
+}
+
+pub fn claim(db: &Session, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    let rows = db.query(
+        "WITH due AS (
+            SELECT id FROM referral_event WHERE front AND state = 'waiting' AND due_at <= $1 ORDER BY due_at, id LIMIT $3
+        ), claimed AS (
+            UPDATE referral_event e SET state = 'sending', lease = lease + 1, claimed_at = $1, lease_until = $2
+            FROM due WHERE e.id = due.id
+            RETURNING e.id, e.lease, e.key, e.body, e.attempts, e.first_attempt_at, e.due_at
+        )
+        SELECT * FROM claimed ORDER BY due_at, id",
+        args![millis(now), millis(lease_until), count(limit)],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Claimed {
+                id: row.get("id")?,
+                lease: row.get("lease")?,
+                key: row.get("key")?,
+                body: row.get("body")?,
+                attempts: number(row, "attempts")?,
+                first_attempt_at: optional_time(row, "first_attempt_at")?,
+            })
+        })
+        .collect()
+}
+
+/// Keeps the attempt and moves the event, if it is still this sender's to move; a delivery always counts. An attempt
+/// that is recorded again, because the answer to the first time was lost, is there already.
+pub fn record(db: &Session, attempt: &Attempt) -> Result<(), StoreError> {
+    let row = db.query_one("SELECT state, lease FROM referral_event WHERE id = $1", args![attempt.event_id])?;
+    let row = row.ok_or_else(|| StoreError::Damaged(format!("there is no referral event {}", attempt.event_id)))?;
+    let (state, lease): (EventState, i64) = (row.get("state")?, row.get("lease")?);
+    let is_new = db.execute(
+        "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, status, message, request_id, counts, lease)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (event_id, lease, outcome) DO NOTHING",
+        args![
+            attempt.event_id,
+            millis(attempt.started_at),
+            attempt.duration_ms,
+            attempt.outcome,
+            attempt.status,
+            attempt.message,
+            attempt.request_id,
+            attempt.counts,
+            attempt.lease,
+        ],
+    )?;
+    if is_new == 0 {
+        return Ok(());
+    }
+    let is_ours = state == EventState::Sending && lease == attempt.lease;
+    let (then, due_at) = match attempt.then {
+        Then::Delivered if state != EventState::Delivered => (EventState::Delivered, None),
+        Then::WaitUntil(due_at) if is_ours => (EventState::Waiting, Some(due_at)),
+        Then::Unsure if is_ours => (EventState::Unsure, None),
+        Then::Dead if is_ours => (EventState::Dead, None),
+        _ => return Ok(()),
+    };
+    if attempt.counts {
+        db.execute(
+            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, $2)
+             WHERE id = $1",
+            args![attempt.event_id, millis(attempt.started_at)],
+        )?;
+    }
+    move_to(db, attempt.event_id, then, due_at.map(millis))
+}
+
+/// Makes claimed events wait again, due as before.
+pub fn give_back(db: &Session, claimed: &[Claimed]) -> Result<(), StoreError> {
+    for event in claimed {
+        let row = db.query_one(
+            "SELECT due_at FROM referral_event WHERE id = $1 AND lease = $2 AND state = 'sending'",
+            args![event.id, event.lease],
+        )?;
+        if let Some(row) = row {
+            move_to(db, event.id, EventState::Waiting, row.get("due_at")?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes events from senders that died.
+pub fn recover(db: &Session, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
+    let lost = db.query(
+        "SELECT id, due_at FROM referral_event WHERE state = 'sending' AND lease_until <= $1 ORDER BY id",
+        args![millis(now)],
+    )?;
+    for row in &lost {
+        let id: i64 = row.get("id")?;
+        db.execute(
+            "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
+             SELECT id, claimed_at, 0, 'unsure', $2, true FROM referral_event WHERE id = $1",
+            args![id, "The sender stopped while it was sending; whether Cello has it is not known."],
+        )?;
+        db.execute(
+            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, claimed_at)
+             WHERE id = $1",
+            args![id],
+        )?;
+        if hold_unsure {
+            move_to(db, id, EventState::Unsure, None)?;
+        } else {
+            move_to(db, id, EventState::Waiting, row.get("due_at")?)?;
+        }
+    }
+    Ok(lost.len())
+}
+
+pub fn next_due(db: &Session) -> Result<Option<Timestamp>, StoreError> {
+    let row = db.query_one(
+        "SELECT due_at FROM referral_event WHERE front AND state = 'waiting' ORDER BY due_at, id LIMIT 1",
+        &[],
+    )?;
+    row.map(|row| time(&row, "due_at")).transpose()
+}
+
+/// A fresh start for dead, unsure and waiting events; returns those it applied to.
+pub fn retry(db: &Session, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let mut applied = Vec::new();
+    for id in ids {
+        let reset = db.execute(
+            "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL
+             WHERE id = $1 AND state IN ('dead', 'unsure', 'waiting')",
+            args![id],
+        )?;
+        if reset > 0 {
+            move_to(db, *id, EventState::Waiting, Some(millis(now)))?;
+            applied.push(*id);
+        }
+    }
+    Ok(applied)
+}
+
+/// Gives up on waiting, unsure and dead events; returns those it applied to.
+pub fn discard(db: &Session, ids: &[i64], by: &str, reason: &str, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let mut applied = Vec::new();
+    for id in ids {
+        let given_up = db.execute(
+            "UPDATE referral_event SET discarded_by = $2, discard_reason = $3, discarded_at = $4
+             WHERE id = $1 AND state IN ('waiting', 'unsure', 'dead')",
+            args![id, by, reason, millis(now)],
+        )?;
+        if given_up > 0 {
+            move_to(db, *id, EventState::Discarded, None)?;
+            applied.push(*id);
+        }
+    }
+    Ok(applied)
+}
+
+/// The one place where the state of an event changes, except claiming.
+fn move_to(db: &Session, id: i64, state: EventState, due_at: Option<i64>) -> Result<(), StoreError> {
+    let row = db.query_one(
+        "UPDATE referral_event SET state = $2, due_at = $3, lease_until = NULL, front = front AND $4
+         WHERE id = $1 RETURNING subject",
+        args![id, state, due_at, state == EventState::Waiting],
+    )?;
+    let row = row.ok_or_else(|| StoreError::Damaged(format!("there is no referral event {id}")))?;
+    set_front(db, &row.get::<String>("subject")?)
+}
+
+/// Lets the first of a subject's waiting events come to the front, unless one is being sent.
+fn set_front(db: &Session, subject: &str) -> Result<(), StoreError> {
+    let front = db.query_one("SELECT id, state FROM referral_event WHERE subject = $1 AND front", args![subject])?;
+    let front: Option<(i64, EventState)> =
+        front.map(|row| Ok::<_, StoreError>((row.get("id")?, row.get("state")?))).transpose()?;
+    if matches!(front, Some((_, EventState::Sending))) {
+        return Ok(());
+    }
+    let first = db.query_one(
+        "SELECT id FROM referral_event WHERE subject = $1 AND state = 'waiting' ORDER BY id LIMIT 1",
+        args![subject],
+    )?;
+    let first: Option<i64> = first.map(|row| row.get("id")).transpose()?;
+    let front = front.map(|(id, _)| id);
+    if front == first {
+        return Ok(());
+    }
+    for (id, is_front) in [(front, false), (first, true)] {
+        if let Some(id) = id {
+            db.execute("UPDATE referral_event SET front = $2 WHERE id = $1", args![id, is_front])?;
+        }
+    }
+    Ok(())
+}

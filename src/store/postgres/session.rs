@@ -1,0 +1,407 @@
+//! A connection to the server, made anew when it broke, on which every wait has an end.
+//!
+//! A transaction is never carried on over a new connection, and nothing in it is repeated: whoever asked gets an error
+//! and decides. Only its first statement may go to a new connection, because nothing was done before it: so a server
+//! that was restarted while nobody asked is noticed by nobody.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Statement};
+
+use super::super::StoreError;
+use super::super::threads;
+use super::address::Address;
+use super::migrations;
+use super::tls::Tls;
+use super::values::{Row, Value};
+
+/// Between two tries to connect: a server that is down is not asked by every webhook.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How much longer than the server's own limit an answer is awaited: the server tells more than a silence does.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The longest that bringing up the tables may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Keeps webhooks, beside all others that do.
+    Receive,
+    /// Writes everything else, one transaction at a time over all relays.
+    Write,
+    Read,
+}
+
+impl Role {
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Receive => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            // Each statement sees what is committed when it begins, so all after the lock see what its last holder did.
+            // The number is the program's; the schema makes it the store's.
+            Self::Write => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+                 SELECT pg_advisory_xact_lock(1130720367, hashtext(current_schema()))"
+            }
+            Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// The longest that one statement may take, waiting for others included.
+    fn limit(self) -> Duration {
+        match self {
+            Self::Receive => Duration::from_secs(10),
+            Self::Write | Self::Read => Duration::from_secs(30),
+        }
+    }
+}
+
+pub struct Session {
+    address: Address,
+    role: Role,
+    tls: Tls,
+    runtime: Runtime,
+    open: RefCell<Option<Open>>,
+    state: Cell<State>,
+    limit: Cell<Duration>,
+    /// When it was last tried in vain to connect.
+    failed_at: Cell<Option<Instant>>,
+}
+
+struct Open {
+    client: Client,
+    /// By their text; prepared when first used.
+    statements: HashMap<&'static str, Statement>,
+    connection: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    InTransaction,
+    /// A statement failed: the server takes none until the savepoint or all of it is undone.
+    Failed,
+}
+
+/// Why a statement failed.
+struct Failure {
+    error: StoreError,
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    Kept,
+    /// By the other end.
+    Closed,
+    /// What comes next on it could be taken for the answer to something else.
+    Useless,
+}
+
+impl Failure {
+    fn unavailable(problem: String, connection: Connection) -> Self {
+        Self { error: StoreError::Unavailable(problem), connection }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl Session {
+    /// Not connected yet.
+    pub fn new(address: Address, role: Role) -> Result<Self, StoreError> {
+        let name = address.name.clone();
+        let problem = |problem: String| StoreError::Open { path: name.clone(), problem };
+        let tls = Tls::new(address.trust).map_err(|error| problem(format!("TLS cannot be used: {error}")))?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| problem(error.to_string()))?;
+        Ok(Self {
+            role,
+            tls,
+            runtime,
+            open: RefCell::new(None),
+            state: Cell::new(State::Idle),
+            limit: Cell::new(role.limit()),
+            failed_at: Cell::new(None),
+            address,
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.address.name
+    }
+
+    /// Runs one statement with `args` for `$1` and so on; returns how many rows it changed.
+    pub fn execute(&self, sql: &'static str, args: &[Value<'_>]) -> Result<u64, StoreError> {
+        let statement = self.prepared(sql)?;
+        let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as &(dyn ToSql + Sync)).collect();
+        Ok(self.ask(async |client| client.execute(&statement, &args).await)?)
+    }
+
+    pub fn query(&self, sql: &'static str, args: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepared(sql)?;
+        let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as &(dyn ToSql + Sync)).collect();
+        let rows = self.ask(async |client| client.query(&statement, &args).await)?;
+        Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// The first row, if there is one.
+    pub fn query_one(&self, sql: &'static str, args: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, args)?.into_iter().next())
+    }
+
+    /// Runs statements without arguments, one after the other.
+    pub fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.run(sql)?)
+    }
+
+    /// Lets every statement of `work` take its time.
+    pub fn patiently<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.batch("SET statement_timeout = 0")?;
+        self.limit.set(PATIENCE);
+        let done = work();
+        self.limit.set(self.role.limit());
+        self.batch(&self.statement_timeout())?;
+        done
+    }
+
+    fn statement_timeout(&self) -> String {
+        format!("SET statement_timeout = {}", self.role.limit().as_millis())
+    }
+
+    fn run(&self, sql: &str) -> Result<(), Failure> {
+        self.ask(async |client| client.batch_execute(sql).await)
+    }
+
+    /// Connects where there is no connection, without looking at the tables.
+    pub fn connect(&self) -> Result<(), StoreError> {
+        if self.open.borrow().is_some() {
+            return Ok(());
+        }
+        if let Some(pause) = self.failed_at.get().and_then(|at| PAUSE.checked_sub(at.elapsed())) {
+            thread::sleep(pause);
+        }
+        let connecting = self.within(async {
+            let (client, connection) = self.address.config.connect(self.tls.clone()).await?;
+            // It speaks only while this thread waits for an answer; what it has to say at its end, statements say too.
+            let connection = tokio::spawn(async move { drop(connection.await) });
+            Ok((client, connection))
+        });
+        let made = connecting.map_err(|failure| failure.error).and_then(|(client, connection)| {
+            *self.open.borrow_mut() = Some(Open { client, statements: HashMap::new(), connection });
+            // Whatever the server or the address say otherwise, what was answered is on disk, and a relay that hangs
+            // with a lock loses it.
+            self.batch(&format!(
+                "SET synchronous_commit = on; SET idle_in_transaction_session_timeout = 60000; {}",
+                self.statement_timeout()
+            ))
+        });
+        if made.is_err() {
+            self.disconnect();
+            self.failed_at.set(Some(Instant::now()));
+        }
+        made
+    }
+
+    fn try_begin(&self) -> Result<(), Failure> {
+        if self.open.borrow().is_none() {
+            let checked = self.connect().and_then(|()| migrations::check(self));
+            checked.map_err(|error| {
+                self.disconnect();
+                Failure { error, connection: Connection::Kept }
+            })?;
+        }
+        self.run(self.role.begin())?;
+        self.state.set(State::InTransaction);
+        Ok(())
+    }
+
+    fn begin_anew(&self) -> Result<(), StoreError> {
+        if self.state.get() != State::Idle && threads::Session::roll_back(self).is_err() {
+            self.disconnect();
+        }
+        let begun = match self.try_begin() {
+            Err(Failure { connection: Connection::Closed, .. }) => self.try_begin(),
+            begun => begun,
+        };
+        if begun.is_err() && self.open.borrow().is_some() {
+            // The lock may not have been had within a transaction that was begun.
+            let _ = self.run("ROLLBACK");
+        }
+        Ok(begun?)
+    }
+
+    fn prepared(&self, sql: &'static str) -> Result<Statement, StoreError> {
+        let known = self.open.borrow().as_ref().and_then(|open| open.statements.get(sql).cloned());
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let statement = self.ask(async |client| client.prepare(sql).await)?;
+        if let Some(open) = self.open.borrow_mut().as_mut() {
+            open.statements.insert(sql, statement.clone());
+        }
+        Ok(statement)
+    }
+
+    fn ask<T>(&self, question: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Failure> {
+        let result = {
+            let open = self.open.borrow();
+            let Some(open) = open.as_ref() else {
+                return Err(Failure::unavailable("the connection to PostgreSQL broke".into(), Connection::Kept));
+            };
+            self.within(question(&open.client))
+        };
+        match &result {
+            Ok(_) => {}
+            Err(failure) if failure.connection != Connection::Kept => self.disconnect(),
+            Err(_) if self.state.get() == State::InTransaction => self.state.set(State::Failed),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Waits for an answer, but not for ever.
+    fn within<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+        let limit = self.limit.get() + GRACE;
+        match self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => {
+                Err(Failure::unavailable(format!("PostgreSQL did not answer within {limit:?}"), Connection::Useless))
+            }
+        }
+    }
+
+    fn disconnect(&self) {
+        if let Some(open) = self.open.take() {
+            open.connection.abort();
+        }
+        self.state.set(State::Idle);
+    }
+}
+
+impl threads::Session for Session {
+    fn begin(&self) -> Result<(), StoreError> {
+        self.begin_anew()
+    }
+
+    fn begin_reading(&self) -> Result<(), StoreError> {
+        self.begin_anew()
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.state.get() != State::Idle
+    }
+
+    fn savepoint(&self) -> Result<(), StoreError> {
+        self.batch("SAVEPOINT job")
+    }
+
+    fn release(&self) -> Result<(), StoreError> {
+        self.batch("RELEASE job")
+    }
+
+    fn undo(&self) -> Result<(), StoreError> {
+        self.batch("ROLLBACK TO job; RELEASE job")?;
+        self.state.set(State::InTransaction);
+        Ok(())
+    }
+
+    fn commit(&self) -> Result<(), StoreError> {
+        if self.state.get() == State::Failed {
+            // The server would answer COMMIT without an error, and undo everything.
+            self.roll_back()?;
+            return Err(StoreError::Unavailable("the transaction was undone after an error".into()));
+        }
+        let committed = self.batch("COMMIT");
+        self.state.set(State::Idle);
+        committed
+    }
+
+    fn roll_back(&self) -> Result<(), StoreError> {
+        if self.state.get() == State::Idle {
+            return Ok(());
+        }
+        let undone = self.batch("ROLLBACK");
+        if undone.is_err() {
+            self.disconnect();
+        }
+        self.state.set(State::Idle);
+        undone
+    }
+
+    fn close(self) {
+        // Without its client the connection says goodbye and ends.
+        if let Some(Open { client, connection, .. }) = self.open.take() {
+            drop(client);
+            let _ = self.runtime.block_on(async { tokio::time::timeout(GRACE, connection).await });
+        }
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    match error.as_db_error() {
+        Some(refused) => refusal(refused),
+        None if error.is_closed() || is_transport(error) => Failure::unavailable(told(error), Connection::Closed),
+        // A value that does not fit its column: a fault in this program.
+        None => Failure { error: StoreError::Damaged(told(error)), connection: Connection::Kept },
+    }
+}
+
+/// Whether the error comes from the connection, or from making it.
+fn is_transport(error: &Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() || error.is::<rustls::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    let text = error.to_string();
+    text.contains("connect") || text.contains("authentication") || text.contains("TLS") || text.contains("parsing")
+}
+
+/// What the server says, by the class of its code: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn refusal(refused: &DbError) -> Failure {
+    let code = refused.code();
+    // Without the details: they may quote what is stored.
+    let text = format!("{} ({})", refused.message(), code.code());
+    let is_fatal = matches!(refused.severity(), "FATAL" | "PANIC");
+    match code.code().get(..2).unwrap_or_default() {
+        // The connection, or the server is being stopped.
+        "08" => Failure::unavailable(text, Connection::Closed),
+        "57" | "28" if is_fatal => Failure::unavailable(text, Connection::Closed),
+        // Rolled back; resources; locks; operator; system.
+        "40" | "53" | "55" | "57" | "58" if !is_fatal => Failure::unavailable(text, Connection::Kept),
+        // A server that only follows another now; and tables that were changed under the statement: a new connection
+        // finds the server in charge and the version there is.
+        _ if is_fatal || *code == SqlState::READ_ONLY_SQL_TRANSACTION || *code == SqlState::FEATURE_NOT_SUPPORTED => {
+            Failure::unavailable(text, Connection::Useless)
+        }
+        _ => Failure { error: StoreError::Damaged(text), connection: Connection::Kept },
+    }
+}
+
+/// The error with its causes, which say what it is about.
+fn told(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
