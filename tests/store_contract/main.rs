@@ -13,5 +13,6 @@ mod history;
 mod past;
 #[path = "../common/postgres.rs"]
 mod postgres;
+mod postgres_only;
 mod receiving;
 mod sqlite_only;

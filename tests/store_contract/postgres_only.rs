@@ -1,0 +1,323 @@
+//! What only PostgreSQL can be asked: that it may go away and come back, that several share it, and what it refuses.
+
+use cello_relay::facts::Scope;
+use cello_relay::store::{self, DecisionState, NewWebhook, Postgres, Receipt, Store, StoreError, Then, WebhookState};
+use futures_util::future::{join, join_all};
+
+use crate::given::{self, AnyStore, at, attempt, claim, keys, stored, transact, waiting, webhook};
+use crate::postgres::{Server, database, name, server};
+
+fn open(url: &str) -> AnyStore {
+    store::open(url, true).unwrap()
+}
+
+async fn pinned(store: &AnyStore, user: &str) -> Option<String> {
+    let user = user.to_owned();
+    transact(store, move |ledger| ledger.pinned_code(&user)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_was_restarted_is_found_again_by_whoever_asks_next() {
+    let server = Server::start(None);
+    let store = open(&server.url(&server.empty_database()));
+    stored(&store, "evt_1").await;
+    transact(&store, |ledger| ledger.pin_code("user", "code")).await.unwrap();
+
+    server.order("restart");
+    assert_eq!(store.receive(webhook("evt_2")).await.unwrap(), Receipt::Stored);
+    assert_eq!(pinned(&store, "user").await.as_deref(), Some("code"));
+    assert_eq!(store.undecided(9).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn while_the_server_is_down_nothing_is_taken_and_nothing_hangs() {
+    let server = Server::start(None);
+    let store = open(&server.url(&server.empty_database()));
+    server.order("stop");
+    assert!(matches!(store.receive(webhook("evt_1")).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.probe().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.counts().await, Err(StoreError::Unavailable(_))));
+
+    server.order("start");
+    assert_eq!(store.receive(webhook("evt_1")).await.unwrap(), Receipt::Stored);
+    store.probe().await.unwrap();
+    assert!(store.counts().await.unwrap().add_up());
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_within_a_transaction_undoes_all_of_it() {
+    let url = database();
+    let store = open(&url);
+    let broken = transact(&store, {
+        let database = name(&url).to_owned();
+        move |ledger| {
+            ledger.pin_code("one", "code")?;
+            let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            server().sql(&database, all);
+            ledger.pin_code("two", "code")
+        }
+    });
+    assert!(matches!(broken.await, Err(StoreError::Unavailable(_))));
+    assert_eq!((pinned(&store, "one").await, pinned(&store, "two").await), (None, None));
+    assert_eq!(store.receive(webhook("evt_1")).await.unwrap(), Receipt::Stored);
+}
+
+#[tokio::test]
+async fn an_error_that_work_hides_undoes_that_work_and_not_its_neighbours() {
+    let store = open(&database());
+    let hidden = transact(&store, |ledger| {
+        ledger.pin_code("hidden", "code")?;
+        // There is no such webhook, which the server finds out and forgives nobody.
+        let _ = ledger.put_decision(&given::decision(77, DecisionState::Ignore));
+        Ok(())
+    });
+    let beside = transact(&store, |ledger| ledger.pin_code("beside", "code"));
+    let (hidden, beside) = join(hidden, beside).await;
+    assert!(hidden.is_err());
+    beside.unwrap();
+    assert_eq!((pinned(&store, "hidden").await, pinned(&store, "beside").await.as_deref()), (None, Some("code")));
+}
+
+#[tokio::test]
+async fn two_relays_never_claim_the_same_event_nor_two_of_one_subject() {
+    let url = database();
+    let (one, other) = (open(&url), open(&url));
+    let names: Vec<String> = (0..60).map(|n| format!("s{}/{n}", n % 20)).collect();
+    waiting(&one, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut delivered = Vec::new();
+    while delivered.len() < 60 {
+        let claims = join_all([&one, &other, &one, &other].map(|store| store.claim(at(2), at(62), 4))).await;
+        let claimed: Vec<_> = claims.into_iter().flat_map(Result::unwrap).collect();
+        let mut subjects: Vec<_> = claimed.iter().map(|event| event.key.split_once('/').unwrap().0).collect();
+        let count = subjects.len();
+        subjects.sort();
+        subjects.dedup();
+        assert_eq!(subjects.len(), count, "{:?}", keys(&claimed));
+        // Recorded by both at once, while both claim what comes next.
+        let records = claimed.iter().enumerate().map(|(n, event)| {
+            let store = if n % 2 == 0 { &one } else { &other };
+            store.record(attempt(event, 2, Then::Delivered))
+        });
+        join_all(records).await.into_iter().for_each(Result::unwrap);
+        delivered.extend(claimed.into_iter().map(|event| event.key));
+    }
+    for subject in 0..20 {
+        let of = format!("s{subject}/");
+        let order: Vec<_> = delivered.iter().filter(|key| key.starts_with(&of)).collect();
+        assert_eq!(
+            order,
+            [&format!("{of}{subject}"), &format!("{of}{}", subject + 20), &format!("{of}{}", subject + 40)]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_added_while_another_relay_ends_the_one_before_is_not_forgotten() {
+    let url = database();
+    let (one, other) = (open(&url), open(&url));
+    waiting(&one, &["a/0"]).await;
+    let webhook = stored(&one, "evt_more").await;
+    for n in 0..20 {
+        let ending = one.claim(at(2), at(62), 1).await.unwrap().remove(0);
+        let next = given::event(webhook, "a", &format!("a/{}", n + 1));
+        let added = transact(&other, move |ledger| ledger.add_referral_event(&next));
+        let (ended, added) = join(one.record(attempt(&ending, 2, Then::Delivered)), added).await;
+        ended.unwrap();
+        assert!(added.unwrap());
+    }
+    assert_eq!(keys(&claim(&other, 2).await), ["a/20"]);
+}
+
+#[tokio::test]
+async fn the_same_webhooks_at_two_relays_at_once_are_stored_once() {
+    let url = database();
+    let (one, other) = (open(&url), open(&url));
+    let ids: Vec<String> = (0..40).map(|n| format!("evt_{n}")).collect();
+    // In opposite orders, so that each holds what the other wants next.
+    let there = join_all(ids.iter().map(|id| one.receive(webhook(id))));
+    let back = join_all(ids.iter().rev().map(|id| other.receive(webhook(id))));
+    let (there, back) = join(there, back).await;
+    let receipts: Vec<_> = there.into_iter().chain(back).map(Result::unwrap).collect();
+    assert_eq!(receipts.iter().filter(|receipt| **receipt == Receipt::Stored).count(), 40);
+    let counts = one.counts().await.unwrap();
+    assert_eq!((counts.received, counts.duplicate, counts.undecided), (80, 40, 40));
+}
+
+#[tokio::test]
+async fn a_webhook_that_comes_twice_in_one_flush_is_kept_once() {
+    let url = database();
+    let store = open(&url);
+    let busy = given::busy_table(&url);
+    let bodies = [b"first".to_vec(), b"second".to_vec(), b"third".to_vec()];
+    let receiving = join_all(bodies.map(|body| store.receive(NewWebhook { body, ..webhook("evt_1") })));
+    let (receipts, ()) = join(receiving, async { drop(busy) }).await;
+    let receipts: Vec<_> = receipts.into_iter().map(Result::unwrap).collect();
+    assert_eq!(receipts, [Receipt::Stored, Receipt::Duplicate, Receipt::Duplicate]);
+    assert_eq!(store.undecided(9).await.unwrap()[0].body, b"first");
+    assert_eq!(store.life("evt_1").await.unwrap()[0].duplicates, 2);
+    assert!(store.counts().await.unwrap().add_up());
+}
+
+#[tokio::test]
+async fn what_postgresql_takes_in_no_text_comes_back_as_it_was() {
+    let store = open(&database());
+    let odd = "a\0b\u{1}c\u{1}\u{1}";
+    let scope = Scope { provider: "stripe".into(), account: odd.into() };
+    let body = vec![0, 255, b'{', 0xc3, 0x28];
+    let sent = NewWebhook { scope, body: body.clone(), kind: odd.into(), ..webhook(odd) };
+    assert_eq!(store.receive(sent.clone()).await.unwrap(), Receipt::Stored);
+    assert_eq!(store.receive(webhook("evt_beside")).await.unwrap(), Receipt::Stored);
+    assert_eq!(store.receive(sent).await.unwrap(), Receipt::Duplicate);
+
+    let found = store.undecided(9).await.unwrap().remove(0);
+    assert_eq!((found.event_id.as_str(), found.kind.as_str(), found.body), (odd, odd, body));
+    assert_eq!(found.scope.account, odd);
+    let id = found.id;
+    transact(&store, move |ledger| {
+        ledger.pin_code(odd, odd)?;
+        ledger.settle_webhook(id, WebhookState::Unreadable, Some(odd))
+    })
+    .await
+    .unwrap();
+    assert_eq!(pinned(&store, odd).await.as_deref(), Some(odd));
+    assert_eq!(store.life(odd).await.unwrap()[0].note.as_deref(), Some(odd));
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_kept_harms_no_other() {
+    let url = database();
+    let store = open(&url);
+    // Longer than an index takes, and not to be compressed.
+    let mut random = fastrand::Rng::with_seed(1);
+    let long: String = (0..9000).map(|_| random.alphanumeric()).collect();
+    let busy = given::busy_table(&url);
+    let receiving =
+        join_all([webhook("evt_1"), webhook(&long), webhook("evt_2")].map(|webhook| store.receive(webhook)));
+    let (receipts, ()) = join(receiving, async { drop(busy) }).await;
+    assert_eq!(receipts.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+}
+
+#[tokio::test]
+async fn relays_that_start_together_make_the_tables_once() {
+    let url = server().url(&server().empty_database());
+    let stores: Vec<_> = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..4).map(|_| scope.spawn(|| store::open(&url, true))).collect();
+        starting.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+    });
+    for store in stores {
+        store.probe().await.unwrap();
+    }
+}
+
+#[test]
+fn tables_of_a_newer_version_are_refused_also_by_a_relay_that_connects_again() {
+    let url = database();
+    server().sql(name(&url), "UPDATE cello_relay_schema SET version = 999");
+    for serves in [true, false] {
+        let refused = store::open(&url, serves).err().unwrap();
+        assert!(matches!(refused, StoreError::TooNew { found: 999, known } if known < 999), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_whose_tables_were_changed_under_it_takes_nothing_more() {
+    let server = Server::start(None);
+    let database = server.empty_database();
+    let store = open(&server.url(&database));
+    server.sql(&database, "UPDATE cello_relay_schema SET version = 999");
+    server.order("restart");
+    assert!(store.receive(webhook("evt_1")).await.is_err());
+    assert!(store.probe().await.is_err());
+}
+
+#[test]
+fn a_command_makes_no_tables() {
+    let database = server().empty_database();
+    let message = store::open(&server().url(&database), false).err().unwrap().to_string();
+    assert!(message.contains("no tables of cello-relay"), "{message}");
+    assert_eq!(server().sql(&database, "SELECT count(*) FROM pg_class WHERE relname = 'webhook'"), "0");
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_the_place_and_what_to_do() {
+    let foreign = server().empty_database();
+    server().sql(&foreign, "CREATE TABLE webhook (x int)");
+    server().sql("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
+    let nowhere = server().url(&foreign).replace("relay@", "relay:hunter2@");
+    for (url, problem) in [
+        (server().url(&foreign), "a schema of its own"),
+        (server().url("latin"), "encoding is not UTF8"),
+        (format!("{nowhere}?options=-csearch_path%3Dmissing"), "no schema of its `search_path`"),
+        (format!("{nowhere}_missing"), "is the server running"),
+        ("postgres://relay:hunter2@localhost:1/relay".to_owned(), "is the server running"),
+    ] {
+        let message = store::open(&url, true).err().unwrap().to_string();
+        assert!(message.contains(problem) && message.contains("postgres://"), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_tables_are_made_in_the_schema_that_the_address_names() {
+    let database = server().empty_database();
+    server().sql(&database, "CREATE SCHEMA relay");
+    let store = open(&format!("{}?options=-csearch_path%3Drelay", server().url(&database)));
+    stored(&store, "evt_1").await;
+    assert_eq!(server().sql(&database, "SELECT event_id FROM relay.webhook"), "evt_1");
+}
+
+#[tokio::test]
+async fn what_was_answered_was_flushed_whatever_the_server_is_set_to() {
+    let url = database();
+    let store = open(&url);
+    assert_eq!(server().sql(name(&url), "SHOW synchronous_commit"), "off");
+    server().sql(
+        name(&url),
+        "CREATE TABLE seen (what text);
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+         CREATE TRIGGER see AFTER INSERT OR UPDATE ON webhook FOR EACH STATEMENT EXECUTE FUNCTION see();",
+    );
+    let id = stored(&store, "evt_1").await;
+    transact(&store, move |ledger| ledger.settle_webhook(id, WebhookState::Unreadable, None)).await.unwrap();
+    assert_eq!(server().sql(name(&url), "SELECT count(*), min(what), max(what) FROM seen"), "2|on|on");
+}
+
+#[tokio::test]
+async fn a_record_that_is_repeated_because_its_answer_was_lost_is_kept_once() {
+    let store = open(&database());
+    waiting(&store, &["a/1"]).await;
+    let event = claim(&store, 2).await.remove(0);
+    for _ in 0..2 {
+        store.record(attempt(&event, 2, Then::WaitUntil(at(9)))).await.unwrap();
+    }
+    let again = claim(&store, 9).await.remove(0);
+    assert_eq!(again.attempts, 1);
+    assert_eq!(store.life("a/1").await.unwrap()[0].referral_events[0].attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn the_sums_stay_right_when_many_changes_are_put_together() {
+    let url = database();
+    let store = open(&url);
+    server().sql(name(&url), "INSERT INTO tally (term, n) SELECT 'received', 0 FROM generate_series(1, 2000)");
+    let receiving = join_all((0..50).map(|n| webhook(&format!("evt_{n}"))).map(|webhook| store.receive(webhook)));
+    let (receipts, probe) = join(receiving, store.probe()).await;
+    assert!(receipts.iter().all(Result::is_ok));
+    probe.unwrap();
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.received, counts.undecided), (50, 50));
+    assert!(server().sql(name(&url), "SELECT count(*) FROM tally").parse::<i64>().unwrap() < 1000);
+}
+
+#[test]
+fn the_version_of_the_server_and_its_place_are_told() {
+    let store = Postgres::open(&database(), false).unwrap();
+    assert!(
+        store.version().starts_with("PostgreSQL 1") && store.version().contains("schema public"),
+        "{}",
+        store.version()
+    );
+    assert!(store.is_shared());
+}
