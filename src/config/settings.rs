@@ -68,7 +68,8 @@ pub static SETTINGS: &[Setting] = &[
     with_default(
         "database_url",
         Text(|c| &mut c.database_url),
-        "Where webhooks and referral events are kept: `sqlite:` and the path of a file.",
+        "Where webhooks and referral events are kept: `sqlite:` and the path of a file, or the address of a database,\n\
+         `postgres://user:password@host:5432/database?sslmode=verify-full`.",
     ),
     without(
         "rules",

@@ -24,7 +24,7 @@ use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, P
 pub use erasing::*;
 pub use history::*;
 pub use past::*;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, Server};
 pub use records::*;
 pub use sqlite::{DecisionCount, Scratch, Sqlite};
 
@@ -54,10 +54,15 @@ pub enum StoreError {
 ///
 /// When it cannot be used, with the reason and what to do; never with a password that is in `database_url`.
 pub fn open(database_url: &str, serves: bool) -> Result<Arc<dyn Store>, StoreError> {
-    if postgres::is_one(database_url) {
+    if is_on_server(database_url) {
         return Ok(Arc::new(Postgres::open(database_url, serves)?));
     }
     Ok(Arc::new(Sqlite::open(database_url, serves)?))
+}
+
+/// Whether `database_url` names a server, and not a file.
+pub fn is_on_server(database_url: &str) -> bool {
+    postgres::is_one(database_url)
 }
 
 /// Work to be done in one transaction, atomically: all of it or, on an error, none.

@@ -14,16 +14,18 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::given::{Installation, Said, run};
+use crate::postgres;
 
 /// Settings with nothing to find in them, against the stand-in for Cello.
+#[derive(Clone)]
 struct Settings {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     variables: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
     fn of(sandbox: &Sandbox) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let variables = [
             ("RELAY__SERVER__BIND", "127.0.0.1:0"),
             ("RELAY__ADMIN__BIND", "127.0.0.1:0"),
@@ -91,6 +93,26 @@ async fn an_installation_that_can_work_has_no_findings() {
     assert!(!said.out.contains("WARN") && !said.out.contains("FAIL"), "{said:?}");
     said.says(&["the login works", "it agrees with Cello's", "`serve` creates it", "MiB free", "rules are on"]);
     assert!(!settings.folder.path().join("relay.db").exists(), "check must not create the store");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_told_with_its_version_and_what_it_holds() {
+    let server = postgres::server();
+    let empty = server.empty_database();
+    let settings = Settings::of(&stand_in().await);
+    for (url, holds) in
+        [(server.url(&empty), "no tables yet; `serve` creates them"), (postgres::database(), ": 0 webhooks")]
+    {
+        let settings = settings.clone().with("RELAY__DATABASE_URL", &url.replace("relay@", "relay:pass-4711@"));
+        let said = settings.run(&[]);
+        said.says(&["PostgreSQL 1", "schema public of postgres://", holds]);
+        assert!(!said.out.contains("4711"), "{said:?}");
+        // The tests' own server flushes nothing.
+        settings.finds("disk", "fail", "does not flush to disk");
+    }
+    assert_eq!(server.sql(&empty, "SELECT count(*) FROM pg_class WHERE relname = 'webhook'"), "0", "check makes none");
+    let nowhere = settings.with("RELAY__DATABASE_URL", "postgres://relay:pass-4711@localhost:1/relay");
+    nowhere.finds("database", "fail", "is the server running");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,8 @@ mod explain;
 mod given;
 mod help;
 mod map;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod remap;
 mod rules;
 mod why;

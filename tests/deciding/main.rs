@@ -7,11 +7,14 @@ mod long_invoices;
 mod look_up;
 mod order;
 mod policy;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod refunds;
 #[path = "../common/relay.rs"]
 mod relay;
 mod remap;
 mod remap_codes;
+mod shared;
 #[path = "../common/stripe_api.rs"]
 mod stripe_api;
 mod walks;

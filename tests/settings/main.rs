@@ -289,7 +289,7 @@ fn the_table_has_one_line_for_each_setting_and_no_secret_has_a_default() {
     assert_eq!(table.lines().count(), SETTINGS.len() + 2);
     for line in [
         "| `RELAY__SERVER__BIND` | `server.bind` | `127.0.0.1:8080` | Where webhooks are taken: IP address and port. TLS ends at the proxy in front. |",
-        "| `RELAY__DATABASE_URL` | `database_url` | `sqlite:relay.db` | Where webhooks and referral events are kept: `sqlite:` and the path of a file. |",
+        "| `RELAY__DATABASE_URL` | `database_url` | `sqlite:relay.db` | Where webhooks and referral events are kept: `sqlite:` and the path of a file, or the address of a database, `postgres://user:password@host:5432/database?sslmode=verify-full`. |",
         "| `RELAY__METADATA__UCC_KEYS` (comma-separated) | `metadata.ucc_keys` | `cello_ucc` |",
         "| `RELAY__STRIPE__API_KEY` | `stripe.api_key` | none: no look-ups |",
     ] {

@@ -1,7 +1,7 @@
 //! What only PostgreSQL can be asked: that it may go away and come back, that several share it, and what it refuses.
 
 use cello_relay::facts::Scope;
-use cello_relay::store::{self, DecisionState, NewWebhook, Postgres, Receipt, Store, StoreError, Then, WebhookState};
+use cello_relay::store::{self, DecisionState, NewWebhook, Receipt, StoreError, Then, WebhookState};
 use futures_util::future::{join, join_all};
 
 use crate::given::{self, AnyStore, at, attempt, claim, keys, stored, transact, waiting, webhook};
@@ -309,15 +309,4 @@ async fn the_sums_stay_right_when_many_changes_are_put_together() {
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.received, counts.undecided), (50, 50));
     assert!(server().sql(name(&url), "SELECT count(*) FROM tally").parse::<i64>().unwrap() < 1000);
-}
-
-#[test]
-fn the_version_of_the_server_and_its_place_are_told() {
-    let store = Postgres::open(&database(), false).unwrap();
-    assert!(
-        store.version().starts_with("PostgreSQL 1") && store.version().contains("schema public"),
-        "{}",
-        store.version()
-    );
-    assert!(store.is_shared());
 }

@@ -1,4 +1,4 @@
-//! Where the store is, or will be: can it be written, is there room, does it open.
+//! Where the store is, or will be: can it be reached and written, is there room, does it open.
 
 use std::path::Path;
 
@@ -6,12 +6,15 @@ use super::super::output::number;
 use super::Finding;
 use crate::config::Config;
 use crate::decision::Reason;
-use crate::store::{Counts, Sqlite, Store, StoreError};
+use crate::store::{self, Counts, Server, Sqlite, StoreError};
 
 /// Below this many bytes it is time to make room.
 const LITTLE: u64 = 1024 * 1024 * 1024;
 
 pub async fn check(config: &Config) -> Vec<Finding> {
+    if store::is_on_server(&config.database_url) {
+        return server(&config.database_url).await;
+    }
     let fix = "correct `database_url`, for example `sqlite:/var/lib/cello-relay/relay.db`";
     let path = match Sqlite::file(&config.database_url) {
         Ok(Some(path)) => path,
@@ -23,11 +26,12 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut findings = vec![writable(folder), room(folder)];
-    match path.exists() {
-        true => findings.extend(database(&path, &config.database_url).await),
-        false => {
-            findings.push(Finding::ok("database", format!("{} is not there yet; `serve` creates it", path.display())));
-        }
+    if path.exists() {
+        let fix = "let the user that runs cello-relay read and write the file; if it is not the store, correct \
+                   `database_url`";
+        findings.extend(database(&path.display().to_string(), &config.database_url, fix).await);
+    } else {
+        findings.push(Finding::ok("database", format!("{} is not there yet; `serve` creates it", path.display())));
     }
     findings
 }
@@ -60,25 +64,18 @@ fn room(folder: &Path) -> Finding {
 }
 
 /// Opens the store as the commands do, beside a relay that may be running.
-async fn database(path: &Path, database_url: &str) -> Vec<Finding> {
+async fn database(name: &str, database_url: &str, fix: &str) -> Vec<Finding> {
     let (counts, held) = match open(database_url).await {
         Ok(found) => found,
-        Err(problem) => {
-            return vec![Finding::fail(
-                "database",
-                problem.to_string(),
-                "let the user that runs cello-relay read and write the file; if it is not the store, correct \
-                 `database_url`",
-            )];
-        }
+        Err(problem) => return vec![Finding::fail("database", problem.to_string(), fix)],
     };
     let mut findings = vec![if counts.add_up() {
-        Finding::ok("database", format!("{}: {}", path.display(), contents(&counts)))
+        Finding::ok("database", format!("{name}: {}", contents(&counts)))
     } else {
         Finding::fail(
             "database",
-            format!("{}: its numbers do not add up, so something changed it from outside", path.display()),
-            "restore a backup, or keep the file and report it",
+            format!("{name}: its numbers do not add up, so something changed it from outside"),
+            "restore a backup, or keep what is there and report it",
         )
     }];
     findings.extend(failed_rules(&held));
@@ -97,8 +94,27 @@ fn failed_rules(held: &[(String, i64)]) -> Option<Finding> {
     ))
 }
 
+async fn server(database_url: &str) -> Vec<Finding> {
+    let fix = "start the server, correct `database_url`, or let the user in it create and change tables";
+    let server = match Server::ask(database_url) {
+        Ok(server) => server,
+        Err(problem) => return vec![Finding::fail("database", problem.to_string(), fix)],
+    };
+    let mut findings = if server.has_tables {
+        database(&server.name, database_url, fix).await
+    } else {
+        vec![Finding::ok("database", format!("{}: no tables yet; `serve` creates them", server.name))]
+    };
+    if !server.flushes {
+        let message =
+            format!("{} does not flush to disk: what was answered is lost when its machine stops", server.name);
+        findings.push(Finding::fail("disk", message, "set `fsync = on` in the server's settings"));
+    }
+    findings
+}
+
 async fn open(database_url: &str) -> Result<(Counts, Vec<(String, i64)>), StoreError> {
-    let store = Sqlite::open(database_url, false)?;
+    let store = store::open(database_url, false)?;
     store.probe().await?;
     Ok((store.counts().await?, store.held().await?))
 }

@@ -4,6 +4,7 @@
 //! transaction, under a lock, so that relays can start together and none ever sees half of it.
 
 use super::super::StoreError;
+use super::Server;
 use super::session::Session;
 use super::values::Row;
 
@@ -101,12 +102,19 @@ fn refuse_unfit(db: &Session) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The server's version, and where the tables are.
-pub fn server(db: &Session) -> Result<String, StoreError> {
-    let ask = "SELECT current_setting('server_version') AS version, current_schema()::text AS schema";
-    let Some(row) = db.query_one(ask, &[])? else { return Ok(String::new()) };
+/// What there is, without changing it.
+pub fn look(db: &Session) -> Result<Server, StoreError> {
+    db.connect()?;
+    refuse_unfit(db)?;
+    let ask = "SELECT current_setting('server_version') AS version, current_schema()::text AS schema,
+        current_setting('fsync') AS fsync";
+    let row = db.query_one(ask, &[])?.ok_or_else(|| StoreError::Damaged("a server without settings".into()))?;
     let (version, schema): (String, String) = (row.get("version")?, row.get("schema")?);
-    Ok(format!("PostgreSQL {version}, schema {schema} of {}", db.name()))
+    Ok(Server {
+        name: format!("PostgreSQL {version}, schema {schema} of {}", db.name()),
+        has_tables: found(db)?.is_some(),
+        flushes: row.get::<String>("fsync")? == "on",
+    })
 }
 
 /// Without the words for a store that worked before.

@@ -35,12 +35,39 @@ use session::{Role, Session};
 
 pub use address::is_one;
 
+/// What `check` wants to know of a database before it is used.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The server's version and where the tables are, for people.
+    pub name: String,
+    /// Whether the tables are there; `serve` makes them.
+    pub has_tables: bool,
+    /// Whether the server flushes to disk at all.
+    pub flushes: bool,
+}
+
+impl Server {
+    /// Asks the server that `database_url` names, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be reached, or the database is not fit.
+    pub fn ask(database_url: &str) -> Result<Self, StoreError> {
+        let address = Address::parse(database_url)?;
+        // On a thread of its own, because the one that asks may not block.
+        let asking = std::thread::spawn(move || {
+            let session = Session::new(address.clone(), Role::Read)?;
+            migrations::look(&session).map_err(|error| unreachable(&address, error))
+        });
+        asking.join().map_err(|_| StoreError::Panicked)?
+    }
+}
+
 /// An open store. Dropping it finishes what is queued, and closes the connections.
 pub struct Postgres {
     reader: Reader<Session>,
     writer: Writer<Session>,
     receiver: Receiver,
-    version: String,
 }
 
 impl Postgres {
@@ -52,13 +79,11 @@ impl Postgres {
     /// When the server cannot be reached, or the database is not fit.
     pub fn open(database_url: &str, serves: bool) -> Result<Self, StoreError> {
         let address = Address::parse(database_url)?;
-        let (told, version) = std::sync::mpsc::sync_channel(1);
         let writer = Writer::start({
             let address = address.clone();
             move || {
                 let session = Session::new(address.clone(), Role::Write)?;
                 migrations::run(&session, serves).map_err(|error| unreachable(&address, error))?;
-                let _ = told.send(migrations::server(&session)?);
                 Ok(session)
             }
         })?;
@@ -67,12 +92,7 @@ impl Postgres {
             move || Session::new(address, Role::Receive)
         })?;
         let reader = Reader::start(move || Session::new(address, Role::Read))?;
-        Ok(Self { reader, writer, receiver, version: version.recv().unwrap_or_default() })
-    }
-
-    /// The server's version and where it is, for people.
-    pub fn version(&self) -> &str {
-        &self.version
+        Ok(Self { reader, writer, receiver })
     }
 }
 
