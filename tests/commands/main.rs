@@ -10,4 +10,5 @@ mod map;
 mod postgres;
 mod remap;
 mod rules;
+mod tls;
 mod why;

@@ -18,9 +18,23 @@ use cello_relay::store::{Postgres, Store, StoreError};
 pub struct Server {
     pub folder: String,
     port: u16,
-    orders: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    orders: Mutex<Orders>,
     programs: PathBuf,
     databases: AtomicUsize,
+}
+
+/// The shell that controls it; without its input, it stops the server and ends.
+struct Orders {
+    shell: Child,
+    input: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Drop for Orders {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.shell.wait();
+    }
 }
 
 /// The server that the tests of this program share.
@@ -61,7 +75,7 @@ impl Server {
         Self {
             folder: folder.trim_end().to_owned(),
             port: port.unwrap_or(5432),
-            orders: Mutex::new((shell.stdin.take().unwrap(), answers)),
+            orders: Mutex::new(Orders { input: shell.stdin.take(), shell, answers }),
             programs,
             databases: AtomicUsize::new(0),
         }
@@ -70,9 +84,9 @@ impl Server {
     /// `restart`, `stop` or `start`; returns when that is done.
     pub fn order(&self, order: &str) {
         let mut orders = self.orders.lock().unwrap();
-        writeln!(orders.0, "{order}").unwrap();
+        writeln!(orders.input.as_ref().unwrap(), "{order}").unwrap();
         let mut answer = String::new();
-        orders.1.read_line(&mut answer).unwrap();
+        orders.answers.read_line(&mut answer).unwrap();
         assert_eq!(answer, "done\n", "{order}");
     }
 
@@ -80,8 +94,9 @@ impl Server {
         format!("postgres://relay@{}:{}/{database}", self.folder.replace('/', "%2F"), self.port)
     }
 
-    pub fn socket(&self) -> String {
-        format!("{}/.s.PGSQL.{}", self.folder, self.port)
+    /// Over TCP, with TLS where the server has it.
+    pub fn tcp_url(&self, database: &str) -> String {
+        format!("postgres://relay@localhost:{}/{database}", self.port)
     }
 
     /// Name of a new database without tables.

@@ -44,6 +44,14 @@ async fn while_the_server_is_down_nothing_is_taken_and_nothing_hangs() {
     assert!(store.counts().await.unwrap().add_up());
 }
 
+#[test]
+fn a_server_that_takes_a_connection_and_says_nothing_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://relay@{}/relay?connect_timeout=1", silent.local_addr().unwrap());
+    let message = store::open(&url, true).err().unwrap().to_string();
+    assert!(message.contains("did not answer within 1s"), "{message}");
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_within_a_transaction_undoes_all_of_it() {
     let url = database();

@@ -60,6 +60,12 @@ impl Address {
         let name = name(&config);
         Ok(Self { config, trust, name })
     }
+
+    /// The longest that connecting may take, with logging in: hosts are tried one after the other.
+    pub fn limit(&self) -> Duration {
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX);
+        self.config.get_connect_timeout().copied().unwrap_or(CONNECT).saturating_mul(hosts)
+    }
 }
 
 /// Takes the mode out of the parameters, since the driver does not know all of them. `None` for an unknown one.

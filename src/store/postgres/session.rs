@@ -191,7 +191,7 @@ impl Session {
         if let Some(pause) = self.failed_at.get().and_then(|at| PAUSE.checked_sub(at.elapsed())) {
             thread::sleep(pause);
         }
-        let connecting = self.within(async {
+        let connecting = self.within(self.address.limit(), async {
             let (client, connection) = self.address.config.connect(self.tls.clone()).await?;
             // It speaks only while this thread waits for an answer; what it has to say at its end, statements say too.
             let connection = tokio::spawn(async move { drop(connection.await) });
@@ -259,7 +259,7 @@ impl Session {
             let Some(open) = open.as_ref() else {
                 return Err(Failure::unavailable("the connection to PostgreSQL broke".into(), Connection::Kept));
             };
-            self.within(question(&open.client))
+            self.within(self.limit.get() + GRACE, question(&open.client))
         };
         match &result {
             Ok(_) => {}
@@ -271,8 +271,7 @@ impl Session {
     }
 
     /// Waits for an answer, but not for ever.
-    fn within<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-        let limit = self.limit.get() + GRACE;
+    fn within<T>(&self, limit: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         match self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(failure(&error)),
