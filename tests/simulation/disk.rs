@@ -45,6 +45,9 @@ impl Disk {
 
 #[async_trait]
 impl Store for Disk {
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
         self.perhaps(self.store.receive(webhook)).await
     }
@@ -62,8 +65,8 @@ impl Store for Disk {
     async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
         self.perhaps(self.store.record(attempt)).await
     }
-    async fn give_back(&self, ids: Vec<i64>) -> Result<(), StoreError> {
-        self.perhaps(self.store.give_back(ids)).await
+    async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
+        self.perhaps(self.store.give_back(claimed)).await
     }
     async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
         self.perhaps(self.store.recover(now, hold_unsure)).await

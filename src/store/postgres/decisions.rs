@@ -94,6 +94,14 @@ pub fn due_holds(db: &Session, now: Timestamp, limit: usize) -> Result<Vec<HeldF
     rows.iter().map(held_of).collect()
 }
 
+pub fn held(db: &Session) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = db.query(
+        "SELECT coalesce(reason, '') AS reason, count(*) AS n FROM decision WHERE state = 'hold' GROUP BY reason",
+        &[],
+    )?;
+    rows.iter().map(|row| Ok((row.get("reason")?, row.get("n")?))).collect()
+}
+
 fn held_of(row: &Row) -> Result<HeldFact, StoreError> {
     Ok(HeldFact {
         webhook_id: row.get("webhook_id")?,

@@ -188,11 +188,11 @@ pub fn pin_code(db: &Session, user: &str, ucc: &str) -> Result<(), StoreError> {
 
 pub fn code(db: &Session, ucc: &str) -> Result<Option<KnownCode>, StoreError> {
     let row = db.query_one("SELECT * FROM code WHERE ucc = $1", args![ucc])?;
-    row.map(|row| {
-        let answer = CodeAnswer { ucc: row.get("ucc")?, valid: row.get("valid")?, owner: row.get("owner")? };
-        Ok(KnownCode { answer, asked_at: time(&row, "asked_at")? })
-    })
-    .transpose()
+    row.map(|row| Ok(KnownCode { answer: code_of(&row)?, asked_at: time(&row, "asked_at")? })).transpose()
+}
+
+pub fn code_of(row: &Row) -> Result<CodeAnswer, StoreError> {
+    Ok(CodeAnswer { ucc: row.get("ucc")?, valid: row.get("valid")?, owner: row.get("owner")? })
 }
 
 pub fn put_code(db: &Session, code: &KnownCode) -> Result<(), StoreError> {

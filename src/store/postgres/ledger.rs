@@ -116,6 +116,10 @@ impl Ledger for Books<'_> {
         queue::add(self.0, event)
     }
 
+    fn mention(&mut self, webhook: i64, id: &str) -> Result<(), StoreError> {
+        decisions::mention(self.0, webhook, vec![id])
+    }
+
     fn settle_webhook(&mut self, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError> {
         webhooks::settle(self.0, id, state, note)
     }

@@ -26,8 +26,9 @@ use jiff::Timestamp;
 use super::threads::{Reader, Writer};
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
-    PastEvent, PastWebhook, Receipt, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
+    PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
 };
+use crate::decision::Reason;
 use crate::facts::Scope;
 use address::Address;
 use receiver::Receiver;
@@ -150,6 +151,10 @@ impl Store for Postgres {
         self.reader.run(move |db| decisions::due_holds(db, now, limit)).await
     }
 
+    async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.reader.run(decisions::held).await
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.reader.run(history::counts).await
     }
@@ -201,6 +206,10 @@ impl Store for Postgres {
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
         let name = name.to_owned();
         self.reader.run(move |db| past::customers(db, &name)).await
+    }
+
+    async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
+        self.reader.run(move |db| past::said_of_codes(db, &faults)).await
     }
 
     async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, ScopedCustomer, StoreError};
+use super::super::{
+    About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, SaidOfCodes, ScopedCustomer, StoreError,
+};
 use super::directory;
 use super::session::Session;
 use super::values::{Row, args, count, from_json, number, scope, time};
+use crate::decision::Reason;
 use crate::facts::Scope;
 
 const WEBHOOKS_AFTER: &str = "SELECT w.*, b.body FROM webhook w
@@ -63,6 +66,30 @@ pub fn customers(db: &Session, name: &str) -> Result<Vec<ScopedCustomer>, StoreE
         args![name],
     )?;
     rows.iter().map(|row| Ok(ScopedCustomer { scope: scope(row)?, customer: directory::customer_of(row)? })).collect()
+}
+
+/// A fault that passed, so that it was told after all, is none.
+const FAULTS: &str = "SELECT d.key, d.reason AS fault FROM decision d
+        WHERE d.state = 'ignore' AND d.key IS NOT NULL AND d.reason = ANY($1)
+            AND NOT EXISTS (SELECT 1 FROM referral_event e WHERE e.key = d.key)
+    UNION ALL SELECT d.key, w.value ->> 'code' FROM decision d, json_array_elements(d.warnings::json) w
+        WHERE d.state = 'send' AND d.key IS NOT NULL AND w.value ->> 'code' = ANY($1)";
+
+/// Looks at every decision, which only a person's single question is worth.
+pub fn said_of_codes(db: &Session, faults: &[Reason]) -> Result<SaidOfCodes, StoreError> {
+    let mut said = SaidOfCodes::default();
+    for row in db.query("SELECT * FROM code", &[])? {
+        let answer = directory::code_of(&row)?;
+        said.answers.insert(answer.ucc.clone(), answer);
+    }
+    let faults: Vec<&str> = faults.iter().map(|fault| fault.as_str()).collect();
+    for row in db.query(FAULTS, args![faults])? {
+        let fault: String = row.get("fault")?;
+        if let Some(fault) = Reason::parse(&fault) {
+            said.faults.insert(row.get("key")?, fault);
+        }
+    }
+    Ok(said)
 }
 
 fn webhook_of(row: &Row) -> Result<PastWebhook, StoreError> {
