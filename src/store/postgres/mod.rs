@@ -9,6 +9,7 @@ mod address;
 mod decisions;
 mod directory;
 mod erasing;
+mod failure;
 mod history;
 mod ledger;
 mod migrations;
