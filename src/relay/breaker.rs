@@ -15,7 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 pub struct Breaker {
     failures: u32,
     pause: Option<Duration>,
-    open_until: Option<Timestamp>,
+    /// From when until when nothing is sent.
+    open: Option<(Timestamp, Timestamp)>,
 }
 
 /// How many may be sent now.
@@ -29,15 +30,16 @@ pub enum Leave {
 
 impl Breaker {
     pub fn leave(&self, now: Timestamp) -> Leave {
-        match self.open_until {
-            Some(until) if now < until => Leave::NoneUntil(until),
+        match self.open {
+            // Before the pause began it can only be for a clock that was set back; waiting for its end could take years.
+            Some((from, until)) if from <= now && now < until => Leave::NoneUntil(until),
             Some(_) => Leave::One,
             None => Leave::All,
         }
     }
 
     pub fn is_open(&self) -> bool {
-        self.open_until.is_some()
+        self.open.is_some()
     }
 
     /// Cello answered, whatever it said.
@@ -53,12 +55,12 @@ impl Breaker {
             return;
         }
         // Those that were under way when it opened fail as well; they do not prolong it.
-        if self.open_until.is_some_and(|until| now < until) {
+        if matches!(self.leave(now), Leave::NoneUntil(_)) {
             return;
         }
         let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause + pause).min(LONGEST_PAUSE));
         self.pause = Some(pause);
-        self.open_until = now.checked_add(pause.max(wait)).ok();
+        self.open = now.checked_add(pause.max(wait)).ok().map(|until| (now, until));
     }
 }
 
@@ -95,6 +97,16 @@ mod tests {
         assert_eq!(breaker.leave(at(15)), Leave::NoneUntil(at(45)));
         breaker.answered();
         assert_eq!(breaker.leave(at(15)), Leave::All);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_prolong_a_pause_and_one_that_is_set_ahead_ends_it() {
+        let mut breaker = Breaker::default();
+        breaker.failed(at(1_000_000), true, ZERO);
+        assert_eq!(breaker.leave(at(5)), Leave::One);
+        breaker.failed(at(5), false, ZERO);
+        assert_eq!(breaker.leave(at(5)), Leave::NoneUntil(at(35)), "the next pause is by the clock as it is now");
+        assert_eq!(breaker.leave(at(1_000_000)), Leave::One);
     }
 
     #[test]
