@@ -3,6 +3,8 @@
 //! One thread writes and shares its flushes among all who wait; another reads, so that a long look at the history
 //! never delays a webhook. SQL of this dialect stands in this folder and nowhere else.
 
+#[cfg(test)]
+mod broken_steps;
 mod decisions;
 mod directory;
 mod erasing;

@@ -167,8 +167,9 @@ fn in_savepoint<S: Session>(db: &S, job: &mut AnyJob<S>) -> Result<(), StoreErro
     }
     // Work may have hidden an error of the database, which then refuses to keep what was done.
     let outcome = outcome.and_then(|()| db.release());
-    if outcome.is_err() && db.in_transaction() {
-        db.undo()?;
+    if outcome.is_err() && db.in_transaction() && db.undo().is_err() {
+        // Half a piece of work must not be kept with that of others: all of it is undone.
+        let _ = db.roll_back();
     }
     outcome
 }
