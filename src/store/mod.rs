@@ -84,7 +84,8 @@ pub trait Store: Send + Sync {
     async fn transact(&self, work: Work<()>) -> Result<(), StoreError>;
 
     /// Takes referral events that are due for sending, longest due first, at most one for each subject and none for a
-    /// subject that has an earlier one unfinished or one in sending. They are leased until `lease_until`.
+    /// subject that has an earlier one unfinished or one in sending. They are leased until `lease_until`. What is due in
+    /// more than 25 hours, which only a clock that was set back since can cause, is due.
     async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError>;
 
     /// Records one attempt and what follows from it. Where the lease was lost meanwhile, the attempt is kept but the

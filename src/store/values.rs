@@ -1,5 +1,7 @@
 //! How values of this program are written in any store.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -25,6 +27,12 @@ pub fn of_millis(millis: i64) -> Option<Timestamp> {
 /// A time as it comes back from the store.
 pub fn cut(time: Timestamp) -> Timestamp {
     of_millis(millis(time)).unwrap_or(time)
+}
+
+/// The latest time for which a referral event can be put off at `now`: longer than any pause and any `Retry-After` that
+/// is obeyed. What is due later was put off by a clock that has been set back since.
+pub fn latest_due(now: Timestamp) -> Timestamp {
+    now.saturating_add(Duration::from_secs(25 * 3600)).unwrap_or(Timestamp::MAX)
 }
 
 /// The word serde has for a unit variant, for enums that have no other.

@@ -9,6 +9,7 @@ contract! {
     what_is_due_is_claimed_longest_due_first_and_once,
     a_subjects_events_are_claimed_in_order_and_one_at_a_time,
     a_subject_that_waits_does_not_block_others,
+    what_a_clock_that_was_set_back_since_put_off_for_days_is_due,
     the_next_due_time_is_that_of_an_event_that_could_be_claimed,
     tries_that_count_are_counted_from_the_first_one,
     what_was_given_back_is_due_as_before,
@@ -69,6 +70,16 @@ async fn a_subject_that_waits_does_not_block_others(store: AnyStore) {
     }
     waiting(&store, &["free/1"]).await;
     assert_eq!(keys(&claim(&store, 3).await), ["free/1"]);
+}
+
+async fn what_a_clock_that_was_set_back_since_put_off_for_days_is_due(store: AnyStore) {
+    const HOUR: i64 = 3600;
+    waiting(&store, &["year/1", "day/1"]).await;
+    for (event, due) in claim(&store, 2).await.iter().zip([366 * 24 * HOUR, 24 * HOUR]) {
+        store.record(attempt(event, 2, Then::WaitUntil(at(due)))).await.unwrap();
+    }
+    assert_eq!(keys(&claim(&store, 3).await), ["year/1"], "no pause is as long");
+    assert_eq!(keys(&claim(&store, 24 * HOUR).await), ["day/1"]);
 }
 
 async fn the_next_due_time_is_that_of_an_event_that_could_be_claimed(store: AnyStore) {

@@ -9,6 +9,7 @@ use crate::given::{AnyStore, Busy, at, scope, stored, transact, webhook};
 contract! {
     a_webhook_is_kept_byte_for_byte,
     one_that_comes_again_is_a_duplicate_and_the_first_body_stays,
+    of_fifty_that_are_the_same_at_once_one_is_kept_and_its_body_never_changes,
     the_same_event_id_of_another_account_or_provider_is_another_webhook,
     undecided_webhooks_come_in_order_of_arrival_until_they_are_settled,
     the_probe_writes,
@@ -43,6 +44,20 @@ async fn one_that_comes_again_is_a_duplicate_and_the_first_body_stays(store: Any
     assert_eq!((undecided[0].id, undecided[0].body.as_slice()), (id, br#"{"id":"evt_1"}"#.as_slice()));
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.received, counts.duplicate, counts.undecided), (3, 2, 1));
+}
+
+async fn of_fifty_that_are_the_same_at_once_one_is_kept_and_its_body_never_changes(store: AnyStore) {
+    let body = |n: i32| format!(r#"{{"id":"evt_1","n":{n}}}"#).into_bytes();
+    let receipts = join_all((0..50).map(|n| store.receive(NewWebhook { body: body(n), ..webhook("evt_1") }))).await;
+
+    let kept: Vec<i32> =
+        (0..50).zip(&receipts).filter(|(_, it)| matches!(it, Ok(Receipt::Stored))).map(|it| it.0).collect();
+    assert_eq!(kept.len(), 1, "{receipts:?}");
+    assert_eq!(receipts.iter().filter(|receipt| matches!(receipt, Ok(Receipt::Duplicate))).count(), 49);
+    let undecided = store.undecided(9).await.unwrap();
+    assert_eq!((undecided.len(), &undecided[0].body), (1, &body(kept[0])));
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.received, counts.duplicate), (50, 49));
 }
 
 async fn the_same_event_id_of_another_account_or_provider_is_another_webhook(store: AnyStore) {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
 use super::decisions::mention;
 use super::session::Session;
-use super::values::{args, count, millis, number, optional_time, time};
+use super::values::{args, count, latest_due, millis, number, optional_time, time};
 
 /// Adds an event at the end of its subject's line. `false` when one with its key is there.
 pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
@@ -48,6 +48,10 @@ pub fn reported(db: &Session, key: &str) -> Result<Option<Reported>, StoreError>
 }
 
 pub fn claim(db: &Session, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    db.execute(
+        "UPDATE referral_event SET due_at = $1 WHERE front AND state = 'waiting' AND due_at > $2",
+        args![millis(now), millis(latest_due(now))],
+    )?;
     let rows = db.query(
         "WITH due AS (
             SELECT id FROM referral_event WHERE front AND state = 'waiting' AND due_at <= $1 ORDER BY due_at, id LIMIT $3

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-pub use super::super::values::{count, json, millis, millis_of, word};
+pub use super::super::values::{count, json, latest_due, millis, millis_of, word};
 use super::super::values::{mode, of_millis};
 use super::super::{DecisionState, EventState, StoreError, WebhookState};
 use crate::facts::{Mode, Scope};

@@ -14,6 +14,7 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         decisions::WAITING_FOR,
         decisions::DUE_HOLDS,
         queue::DUE,
+        queue::TOO_FAR,
         queue::NEXT_DUE,
         queue::LOST,
         queue::FRONT,
@@ -38,6 +39,7 @@ fn claiming_and_what_follows_use_the_indexes_made_for_them() {
     let db = file::in_memory().unwrap();
     for (sql, index) in [
         (queue::DUE, "referral_event_due"),
+        (queue::TOO_FAR, "referral_event_due"),
         (queue::NEXT_DUE, "referral_event_due"),
         (queue::FRONT, "referral_event_front"),
         (queue::FIRST_WAITING, "referral_event_next"),

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
 use super::decisions::mention;
-use super::values::{count, millis, optional_time, time};
+use super::values::{count, latest_due, millis, optional_time, time};
 use crate::crash_points::{CrashPoint, reach};
 
 /// Adds an event at the end of its subject's line. `false` when one with its key is there.
@@ -57,12 +57,16 @@ pub(super) const DUE: &str = "SELECT id, lease + 1 AS lease, key, body, attempts
     FROM referral_event INDEXED BY referral_event_due
     WHERE front = 1 AND state = 'waiting' AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2";
 
+pub(super) const TOO_FAR: &str = "UPDATE referral_event INDEXED BY referral_event_due SET due_at = ?1
+    WHERE front = 1 AND state = 'waiting' AND due_at > ?2";
+
 pub fn claim(
     db: &Connection,
     now: Timestamp,
     lease_until: Timestamp,
     limit: usize,
 ) -> Result<Vec<Claimed>, StoreError> {
+    db.prepare_cached(TOO_FAR)?.execute(params![millis(now), millis(latest_due(now))])?;
     let claimed = db
         .prepare_cached(DUE)?
         .query_map(params![millis(now), count(limit)], |row| {

@@ -7,7 +7,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Error, ErrorCode, Row};
 use serde::de::DeserializeOwned;
 
-pub use super::super::values::{count, cut, json, millis, millis_of, word};
+pub use super::super::values::{count, cut, json, latest_due, millis, millis_of, word};
 use super::super::values::{mode, of_millis};
 use super::super::{DecisionState, EventState, StoreError, WebhookState};
 use crate::facts::{Mode, Scope};
