@@ -7,6 +7,8 @@ use std::sync::Arc;
 use cello_relay::facts::Scope;
 use cello_relay::store::{DecisionRecord, DecisionState, Erasing, NewWebhook, Sqlite, Store, StoreError, WebhookState};
 
+use tempfile::TempDir;
+
 use crate::given::{self, AnyStore, at, claim, keys, stored, transact, url, waiting, webhook};
 
 #[tokio::test]
@@ -132,6 +134,63 @@ fn what_cannot_be_used_is_refused_with_the_path_and_what_to_do() {
         assert!(message.contains(problem) && message.contains(&path.display().to_string()), "{message}");
     }
     assert!(!folder.path().join("missing").exists());
+}
+
+/// A file with enough in it that most of its pages are bodies.
+async fn filled() -> TempDir {
+    let (store, folder) = given::on_file();
+    for n in 0..20 {
+        store.receive(NewWebhook { body: vec![b'x'; 20_000], ..webhook(&format!("evt_{n}")) }).await.unwrap();
+    }
+    folder
+}
+
+/// Writes over the last pages, as a bad disk would.
+fn damage(folder: &TempDir) {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::options().write(true).open(folder.path().join("relay.db")).unwrap();
+    for page in 60..file.metadata().unwrap().len() / 4096 {
+        file.write_all_at(&[0xa5; 4096], page * 4096).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_by_who_serves_with_what_is_wrong_and_what_to_do() {
+    let harm: [(&str, fn(&TempDir)); 3] = [
+        ("overwritten", damage),
+        ("half a copy", |folder| {
+            let file = fs::File::options().write(true).open(folder.path().join("relay.db")).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 8192 * 4096).unwrap();
+        }),
+        ("no head", |folder| {
+            let file = fs::File::options().write(true).open(folder.path().join("relay.db")).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[0; 100], 0).unwrap();
+        }),
+    ];
+    for (what, harm) in harm {
+        let folder = filled().await;
+        harm(&folder);
+
+        let message = Sqlite::open(&url(&folder), true).err().expect(what).to_string();
+
+        let path = folder.path().join("relay.db").display().to_string();
+        assert!(message.starts_with(&format!("the store cannot be opened at {path}: ")), "{what}: {message}");
+        let said = message.contains("it is damaged (") && message.ends_with("; restore a backup");
+        assert!(said || message.contains("it is not a database"), "{what}: {message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn damage_that_is_met_while_it_runs_is_an_error_that_says_so_and_the_rest_goes_on() {
+    let folder = filled().await;
+    let store = Sqlite::open(&url(&folder), true).unwrap();
+    damage(&folder);
+
+    let Err(StoreError::Damaged(message)) = store.webhooks_after(0, 100).await else { panic!("it was read") };
+    assert!(message.contains("malformed") && message.ends_with("stop the relay and restore a backup"), "{message}");
+
+    assert!(store.counts().await.unwrap().add_up(), "what is not damaged is still told");
 }
 
 #[test]

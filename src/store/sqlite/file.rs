@@ -6,6 +6,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -18,6 +20,10 @@ use super::migrations;
 const APPLICATION_ID: i64 = 0x4365_6c6f;
 /// How long a write waits for one of another process, such as `events retry`.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How long a file is looked through for damage at the start. One of many gigabytes is looked through in part: being
+/// back soon is worth more, and what is met later is an error then.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Where the store is.
 pub enum Place {
@@ -110,6 +116,9 @@ pub fn writing(opened: &Opened) -> Result<Connection, StoreError> {
     let path = &opened.path;
     let db = connect(path)?;
     refuse_foreign(&db, path)?;
+    if opened.lock.is_some() {
+        refuse_damaged(&db, path)?;
+    }
     let mode: String = db
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
         .map_err(|error| problem(path, error))?;
@@ -234,10 +243,39 @@ fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), StoreError> {
     db.pragma_update(None, "application_id", APPLICATION_ID).map_err(|error| problem(path, error))
 }
 
+/// Refuses a file in which something is not as SQLite writes it, such as half a copy or what a bad disk left.
+fn refuse_damaged(db: &Connection, path: &Path) -> Result<(), StoreError> {
+    let (done, is_done) = mpsc::channel::<()>();
+    let interrupt = db.get_interrupt_handle();
+    let watch = thread::spawn(move || {
+        if is_done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            interrupt.interrupt();
+        }
+    });
+    let found: rusqlite::Result<String> = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    drop(done);
+    // Until it has ended it could interrupt what comes next.
+    let _ = watch.join();
+    match found {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(damage) => Err(damaged(path, &damage)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            tracing::info!("the store is large: only a part of it was looked through for damage");
+            Ok(())
+        }
+        Err(error) => Err(problem(path, error)),
+    }
+}
+
+fn damaged(path: &Path, damage: &str) -> StoreError {
+    let problem = format!("it is damaged ({}); restore a backup", damage.replace('\n', " "));
+    StoreError::Open { path: path.display().to_string(), problem }
+}
+
 fn problem(path: &Path, error: rusqlite::Error) -> StoreError {
     let problem = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => "it is not a database; choose another file".into(),
-        Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged ({error}); restore a backup"),
+        Some(ErrorCode::DatabaseCorrupt) => return damaged(path, &error.to_string()),
         Some(ErrorCode::DatabaseBusy) => "another process is writing to it and does not end; stop that first".into(),
         _ => error.to_string(),
     };

@@ -28,6 +28,9 @@ impl From<Error> for StoreError {
                     | ErrorCode::OutOfMemory
                     | ErrorCode::OperationInterrupted
                     | ErrorCode::FileLockingProtocolFailed => Self::Unavailable(text),
+                    ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+                        Self::Damaged(format!("{text}; stop the relay and restore a backup"))
+                    }
                     _ => Self::Damaged(text),
                 }
             }
