@@ -1,9 +1,8 @@
 //! The kinds of webhook that are followed, each with what has to have happened before.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::stage::{customer_created, event_id};
+use crate::stage::{charge_refunded, customer_created, invoice_paid};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Case {
@@ -19,8 +18,9 @@ pub enum Case {
     Ignored,
 }
 
-/// The customer of all cases; the one that comes last is another.
+/// The customer of all cases, and the invoice of the refund.
 const CUSTOMER: usize = 1;
+const INVOICE: usize = 1;
 const LAST: usize = 2;
 
 impl Case {
@@ -31,15 +31,16 @@ impl Case {
         match self {
             Self::Fresh | Self::Held | Self::Ignored => vec![],
             Self::Duplicate => vec![self.webhook()],
-            Self::Refund => vec![customer_created(CUSTOMER, false), invoice_paid()],
+            Self::Refund => vec![customer_created(CUSTOMER, false), invoice_paid(CUSTOMER, INVOICE)],
         }
     }
 
     pub fn webhook(self) -> String {
-        let mut webhook: Value = match self {
-            Self::Refund => charge_refunded(),
-            _ => serde_json::from_str(&customer_created(CUSTOMER, false)).unwrap(),
+        let text = match self {
+            Self::Refund => charge_refunded(CUSTOMER, INVOICE),
+            _ => customer_created(CUSTOMER, false),
         };
+        let mut webhook: Value = serde_json::from_str(&text).unwrap();
         if self == Self::Ignored {
             webhook["data"]["object"]["metadata"] = json!({});
         }
@@ -52,37 +53,12 @@ impl Case {
         matches!(self, Self::Fresh | Self::Held | Self::Refund)
     }
 
-    pub fn after_all() -> String {
-        customer_created(LAST, false)
+    /// What comes last, and reaches Cello last. Where it can be, it is of the same user: then it goes out only when what
+    /// the process died over is no longer in sending.
+    pub fn after_all(self) -> String {
+        match self {
+            Self::Ignored => customer_created(LAST, false),
+            _ => invoice_paid(CUSTOMER, LAST),
+        }
     }
-}
-
-fn invoice_paid() -> String {
-    let now = Timestamp::now().as_second();
-    webhook("invoice.paid", &event_id(77), &json!({
-        "id": "in_1", "object": "invoice", "customer": format!("cus_{CUSTOMER}"), "created": now, "livemode": false,
-        "amount_paid": 4900, "total": 4900, "currency": "eur", "status": "paid", "status_transitions": { "paid_at": now },
-        "lines": { "object": "list", "has_more": false, "data": [
-            { "id": "il_1", "amount": 4900, "currency": "eur", "quantity": 1, "period": { "start": now, "end": now } },
-        ] },
-    }))
-    .to_string()
-}
-
-fn charge_refunded() -> Value {
-    webhook(
-        "charge.refunded",
-        Case::EVENT,
-        &json!({
-            "id": "ch_1", "object": "charge", "customer": format!("cus_{CUSTOMER}"), "invoice": "in_1",
-            "amount": 4900, "amount_captured": 4900, "amount_refunded": 4900, "currency": "eur", "refunded": true,
-        }),
-    )
-}
-
-fn webhook(kind: &str, id: &str, object: &Value) -> Value {
-    json!({
-        "id": id, "object": "event", "api_version": "2024-06-20", "created": Timestamp::now().as_second(),
-        "type": kind, "livemode": false, "data": { "object": object },
-    })
 }

@@ -1,11 +1,13 @@
-//! Death at every named moment between a webhook and its delivery: the real process is ended there, started again, and
-//! what became of the webhook is compared with the table.
+//! Death at every named moment between a webhook and its delivery, on each kind of store: the real process is ended there,
+//! started again, and what became of the webhook is compared with the table.
 //!
 //! `cargo test --features crash-points --test crash_points` builds the program with those moments in it.
 
 #![cfg(feature = "crash-points")]
 
 mod cases;
+#[path = "../common/postgres.rs"]
+mod postgres;
 #[allow(dead_code, reason = "shared with the tests of the process, which need more of it")]
 #[path = "../process/stage.rs"]
 mod stage;
@@ -16,10 +18,11 @@ use std::collections::BTreeSet;
 use cases::Case;
 use cello_relay::cello::Sandbox;
 use cello_relay::crash_points::CrashPoint;
-use cello_relay::store::{EventState, Life, Store};
-use stage::{Place, Serving, ended};
+use cello_relay::store::{EventState, Life};
+use futures_util::stream::{self, StreamExt};
+use stage::{PATIENCE, Place, Serving, ended};
 use table::{AtTheSender, Line, TABLE};
-use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 #[test]
 fn every_point_stands_in_the_table_and_some_case_passes_it() {
@@ -30,39 +33,45 @@ fn every_point_stands_in_the_table_and_some_case_passes_it() {
     }
 }
 
-#[tokio::test]
-async fn a_fresh_webhook_survives_death_at_every_point() {
-    survives(Case::Fresh).await;
-}
-
-#[tokio::test]
-async fn a_repeated_webhook_survives_death_at_every_point() {
-    survives(Case::Duplicate).await;
-}
-
-#[tokio::test]
-async fn a_held_fact_survives_death_at_every_point() {
-    survives(Case::Held).await;
-}
-
-#[tokio::test]
-async fn a_refund_survives_death_at_every_point() {
-    survives(Case::Refund).await;
-}
-
-#[tokio::test]
-async fn an_ignored_webhook_survives_death_at_every_point() {
-    survives(Case::Ignored).await;
-}
-
-async fn survives(case: Case) {
-    for line in &TABLE {
-        for unsure in ["resend", "hold"] {
-            Trial { case, line, unsure, place: Place::new(), cello: Sandbox::start("127.0.0.1:0").await.unwrap() }
-                .run()
-                .await;
+/// Makes one test of each case for each kind of store.
+macro_rules! survives {
+    ($($sentence:ident: $case:ident),* $(,)?) => {
+        mod on_file {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::survives(super::Case::$case, super::Place::new).await;
+            })*
         }
-    }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::survives(super::Case::$case, || super::Place::on(crate::postgres::schema())).await;
+            })*
+        }
+    };
+}
+
+survives! {
+    a_fresh_webhook_survives_death_at_every_point: Fresh,
+    a_repeated_webhook_survives_death_at_every_point: Duplicate,
+    a_held_fact_survives_death_at_every_point: Held,
+    a_refund_survives_death_at_every_point: Refund,
+    an_ignored_webhook_survives_death_at_every_point: Ignored,
+}
+
+/// Several at a time: on a store that is shared, most of the time is spent in waiting for the end of a lease.
+const AT_A_TIME: usize = 4;
+
+async fn survives(case: Case, place: impl Fn() -> Place) {
+    // The setting matters only where it is not known whether Cello has the event.
+    let modes = |line: &Line| if line.unsure { ["resend", "hold"].as_slice() } else { &["resend"] };
+    let trials = TABLE.iter().flat_map(|line| modes(line).iter().map(move |unsure| (line, *unsure)));
+    let trial = async |(line, unsure)| {
+        let cello = Sandbox::start("127.0.0.1:0").await.unwrap();
+        Trial { case, line, unsure, place: place(), cello }.run().await;
+    };
+    stream::iter(trials).for_each_concurrent(AT_A_TIME, trial).await;
 }
 
 /// One case, ended at one point.
@@ -86,8 +95,9 @@ impl Trial {
             assert_eq!(serving.post.stripe(&webhook).await.unwrap(), 200, "{}", self.name());
         }
         // Webhooks are decided in the order in which they came: what is sent for this one comes last.
-        assert_eq!(serving.post.stripe(&Case::after_all()).await.unwrap(), 200);
-        self.cello.wait_for(before + self.expected_at_cello() + 1).await;
+        assert_eq!(serving.post.stripe(&self.case.after_all()).await.unwrap(), 200);
+        let arrived = timeout(PATIENCE, self.cello.wait_for(before + self.expected_at_cello() + 1)).await;
+        assert!(arrived.is_ok(), "{}: Cello did not get what it should", self.name());
         assert_eq!(serving.terminate().await.0, Some(0), "{}", self.name());
 
         self.check_cello(before);
@@ -131,10 +141,7 @@ impl Trial {
 
     async fn die_again_at_the_start(&self) {
         if self.line.point == CrashPoint::RecoveryWritten && self.passes() {
-            let mut command = self.command(Some(CrashPoint::RecoveryWritten));
-            command.stderr(std::process::Stdio::null());
-            let status = spawn_blocking(move || command.status().unwrap()).await.unwrap();
-            assert_eq!(status.code(), None, "{}: ended by itself", self.name());
+            Serving::begin(self.command(Some(CrashPoint::RecoveryWritten))).killed().await;
         }
     }
 
@@ -193,6 +200,9 @@ impl Trial {
         }
         if let Some(point) = point {
             command.env("CELLO_RELAY_CRASH_AT", point.as_str());
+            if self.passes() {
+                command.env("RELAY__DELIVERY__LEASE_SECONDS", "5").env("RELAY__CELLO__REQUEST_TIMEOUT_SECONDS", "2");
+            }
         }
         command
     }

@@ -1,4 +1,7 @@
 //! What is expected after death at each point. The default, `delivery.unsure = "resend"`, unless said otherwise.
+//!
+//! The same is expected of every store. When it comes differs: a file has one relay, so what was in sending is taken back
+//! at the start; what several share is taken back when its lease has ended, since another may be sending it.
 
 use cello_relay::crash_points::CrashPoint;
 

@@ -7,4 +7,5 @@ mod killed;
 mod mended_rules;
 mod refused;
 mod serving;
+#[allow(dead_code, reason = "shared with other tests of the process, which need more of it")]
 mod stage;

@@ -1,20 +1,26 @@
 //! What the sentences start from: an installation in a folder of its own, and webhooks signed as the provider would.
 
+#[path = "webhooks.rs"]
+mod webhooks;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use cello_relay::cello::Sandbox;
 use cello_relay::http;
-use cello_relay::store::{Life, Sqlite, Store};
+use cello_relay::store::{self, Life, Store};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Sha256;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+pub use webhooks::*;
 
 pub const SECRET: &str = "whsec_process";
 pub const CREDENTIALS: &str = "relay:pass word";
@@ -22,23 +28,32 @@ pub const CREDENTIALS: &str = "relay:pass word";
 /// Longer than any machine needs; what takes as long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A folder with a store, where the program runs.
+/// A folder where the program runs, and a store.
 pub struct Place {
     pub folder: TempDir,
+    database_url: String,
 }
 
 impl Place {
+    /// With a store in the folder.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        let database_url = format!("sqlite:{}", folder.path().join("relay.db").display());
+        Self { folder, database_url }
+    }
+
+    /// With a store elsewhere.
+    pub fn on(database_url: String) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), database_url }
     }
 
     pub fn database_url(&self) -> String {
-        format!("sqlite:{}", self.folder.path().join("relay.db").display())
+        self.database_url.clone()
     }
 
     /// The store, opened beside whatever serves from it.
-    pub fn store(&self) -> Sqlite {
-        Sqlite::open(&self.database_url(), false).unwrap()
+    pub fn store(&self) -> Arc<dyn Store> {
+        store::open(&self.database_url, false).unwrap()
     }
 
     /// What is on disk about a provider's event.
@@ -114,18 +129,23 @@ impl Post {
 
 impl Serving {
     /// Starts and returns when it says that it is ready.
-    pub async fn start(mut command: Command) -> Self {
+    pub async fn start(command: Command) -> Self {
+        let mut serving = Self::begin(command);
+        serving.post.url = serving.line("webhooks are taken").await["url"].as_str().unwrap().to_owned();
+        serving.admin_url = serving.line("health and metrics").await["url"].as_str().unwrap().to_owned();
+        serving.line("referral events go to").await;
+        serving
+    }
+
+    /// Starts and does not wait: it may not live for long.
+    pub fn begin(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, log) = mpsc::unbounded_channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let http = http::client(&"http://127.0.0.1".parse().unwrap(), PATIENCE).unwrap();
         let post = Post { url: String::new(), http };
-        let mut serving = Self { post, admin_url: String::new(), child: Some(child), log, read: Vec::new() };
-        serving.post.url = serving.line("webhooks are taken").await["url"].as_str().unwrap().to_owned();
-        serving.admin_url = serving.line("health and metrics").await["url"].as_str().unwrap().to_owned();
-        serving.line("referral events go to").await;
-        serving
+        Self { post, admin_url: String::new(), child: Some(child), log, read: Vec::new() }
     }
 
     /// The next line of the log whose message begins like this.
@@ -183,29 +203,6 @@ impl Drop for Serving {
             let _ = child.wait();
         }
     }
-}
-
-/// A referred customer has appeared; number and mode make it another one.
-pub fn customer_created(number: usize, live: bool) -> String {
-    let now = Timestamp::now().as_second();
-    json!({
-        "id": event_id(number), "object": "event", "api_version": "2025-07-30.basil", "created": now,
-        "type": "customer.created", "livemode": live,
-        "data": { "object": {
-            "id": format!("cus_{number}"), "object": "customer", "created": now, "livemode": live,
-            "email": format!("person{number}@example.com"), "name": "Pia Person",
-            "metadata": { "cello_ucc": "AbC123dEf45", "new_user_id": user(number) },
-        } },
-    })
-    .to_string()
-}
-
-pub fn event_id(number: usize) -> String {
-    format!("evt_process_{number}")
-}
-
-pub fn user(number: usize) -> String {
-    format!("u_{number}")
 }
 
 /// Written from Stripe's documentation alone: HMAC-SHA256 of `{t}.{body}`, in hex.

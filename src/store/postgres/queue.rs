@@ -11,6 +11,7 @@ use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, Sto
 use super::decisions::mention;
 use super::session::Session;
 use super::values::{args, count, latest_due, millis, number, optional_time, time};
+use crate::crash_points::{CrashPoint, reach};
 
 /// Adds an event at the end of its subject's line. `false` when one with its key is there.
 pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
@@ -63,6 +64,9 @@ pub fn claim(db: &Session, now: Timestamp, lease_until: Timestamp, limit: usize)
         SELECT * FROM claimed ORDER BY due_at, id",
         args![millis(now), millis(lease_until), count(limit)],
     )?;
+    if !rows.is_empty() {
+        reach(CrashPoint::ClaimWritten);
+    }
     rows.iter()
         .map(|row| {
             Ok(Claimed {
@@ -101,6 +105,7 @@ pub fn record(db: &Session, attempt: &Attempt) -> Result<(), StoreError> {
     if is_new == 0 {
         return Ok(());
     }
+    reach(CrashPoint::AttemptWritten);
     let is_ours = state == EventState::Sending && lease == attempt.lease;
     let (then, due_at) = match attempt.then {
         Then::Delivered if state != EventState::Delivered => (EventState::Delivered, None),
@@ -156,6 +161,7 @@ pub fn recover(db: &Session, now: Timestamp, hold_unsure: bool) -> Result<usize,
         } else {
             move_to(db, id, EventState::Waiting, row.get("due_at")?)?;
         }
+        reach(CrashPoint::RecoveryWritten);
     }
     Ok(lost.len())
 }

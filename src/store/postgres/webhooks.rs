@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::{NewWebhook, Receipt, StoreError, Webhook, WebhookState};
 use super::session::Session;
 use super::values::{Row, args, count, millis, scope, time};
+use crate::crash_points::{CrashPoint, reach};
 
 /// Keeps webhooks in one go, or counts that they came again; the first body stays. In the order of their ids, so that
 /// relays that receive the same ones at the same time do not wait for each other in a circle. A webhook that is among
@@ -58,6 +59,7 @@ pub fn receive(db: &Session, webhooks: &[&NewWebhook]) -> Result<Vec<Receipt>, S
     if !again.is_empty() {
         came_again(db, &again)?;
     }
+    reach(CrashPoint::WebhookWritten);
     Ok(receipts)
 }
 
