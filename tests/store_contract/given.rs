@@ -97,7 +97,8 @@ pub async fn busy_deciding(store: &AnyStore) -> Busy {
                 let _ = gate.recv();
                 Ok(())
             }));
-            work.await.unwrap();
+            // A server may have lost its patience.
+            let _ = work.await;
         }
     });
     has_begun.await.unwrap();

@@ -72,6 +72,16 @@ async fn a_connection_that_breaks_within_a_transaction_undoes_all_of_it() {
 }
 
 #[tokio::test]
+async fn a_relay_that_stands_still_within_a_transaction_does_not_stop_the_others() {
+    let url = database();
+    let (one, other) = (open(&url), open(&url));
+    let busy = given::busy_deciding(&one).await;
+    transact(&other, |ledger| ledger.pin_code("user", "code")).await.unwrap();
+    drop(busy);
+    assert_eq!(pinned(&one, "user").await.as_deref(), Some("code"), "and it goes on when it can");
+}
+
+#[tokio::test]
 async fn an_error_that_work_hides_undoes_that_work_and_not_its_neighbours() {
     let store = open(&database());
     let hidden = transact(&store, |ledger| {

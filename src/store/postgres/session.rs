@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How much longer than the server's own limit an answer is awaited: the server tells more than a silence does.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The longest that a transaction may wait for this process, with all others waiting for it.
+const STANDSTILL: Duration = Duration::from_secs(10);
+
 /// The longest that bringing up the tables may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -172,10 +175,11 @@ impl Session {
         });
         let made = connecting.map_err(|failure| failure.error).and_then(|(client, connection)| {
             *self.open.borrow_mut() = Some(Open { client, statements: HashMap::new(), connection });
-            // Whatever the server or the address say otherwise, what was answered is on disk, and a relay that hangs
-            // with a lock loses it.
+            // Whatever the server or the address say otherwise, what was answered is on disk, and a relay that stands
+            // still with the lock loses it before the others give up.
             self.batch(&format!(
-                "SET synchronous_commit = on; SET idle_in_transaction_session_timeout = 60000; {}",
+                "SET synchronous_commit = on; SET idle_in_transaction_session_timeout = {}; {}",
+                STANDSTILL.as_millis(),
                 self.statement_timeout()
             ))
         });
