@@ -87,7 +87,19 @@ impl Client {
     /// Ends within twice the request timeout, logins included: once for the token, once for the event. A lease on the
     /// event must be longer than that.
     pub async fn send(&self, body: &str) -> Sent {
-        let deadline = Instant::now() + 2 * self.timeout;
+        self.send_until(body, self.deadline()).await
+    }
+
+    /// The same, but ends within `left`, which is what is left of a lease. `None` when that is too short for a request:
+    /// nothing was tried.
+    pub async fn send_within(&self, body: &str, left: Duration) -> Option<Sent> {
+        if left < self.timeout {
+            return None;
+        }
+        Some(self.send_until(body, self.deadline().min(Instant::now() + left)).await)
+    }
+
+    async fn send_until(&self, body: &str, deadline: Instant) -> Sent {
         let request = |token: &Token, left: Duration| {
             self.request(Method::POST, under(&self.base, &["events"]), token)
                 .header(CONTENT_TYPE, "application/json")

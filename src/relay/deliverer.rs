@@ -1,7 +1,8 @@
 //! Sends referral events to Cello, one at a time for each user, until Cello has them or they are dead.
 //!
 //! Each event is claimed, sent and recorded. What lies between claim and record is the only time in which a crash leaves
-//! it open whether Cello has the event; the lease tells the next start of it.
+//! it open whether Cello has the event; the lease tells the next start of it, and other relays. It must never begin to
+//! send what it has no lease on any more: another relay may have sent that, and what comes after it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// The shortest sleep, whatever the clock says: the loop must never spin.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
 
+/// Between two looks for what others left, while there is always something to send.
+const TAKE_BACK_EVERY: Duration = Duration::from_secs(5);
+
 /// Until the store is asked again when it could not do what it was asked.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -45,9 +49,10 @@ impl Deliverer {
     /// Sends until `stop` is true or its sender is gone; then finishes what is under way and claims nothing more.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut sending = JoinSet::new();
+        let mut taken_back_at = Instant::now();
         while !*stop.borrow() {
             while sending.try_join_next().is_some() {}
-            let sleep = self.start_due(&mut sending, &stop).await.unwrap_or_else(|problem| {
+            let sleep = self.start_due(&mut sending, &mut taken_back_at, &stop).await.unwrap_or_else(|problem| {
                 tracing::error!(%problem, "nothing could be claimed for sending; it is tried again");
                 STORE_PAUSE
             });
@@ -67,9 +72,9 @@ impl Deliverer {
         self.take_back().await?;
         let mut count = 0;
         while self.may_claim(0) > 0 {
-            let claimed = self.claim(1).await?;
+            let (claimed, lease_until) = self.claim(1).await?;
             let Some(event) = claimed.into_iter().next() else { break };
-            self.deliver(event).await;
+            self.deliver(event, lease_until).await;
             count += 1;
         }
         Ok(count)
@@ -80,16 +85,18 @@ impl Deliverer {
     async fn start_due(
         self: &Arc<Self>,
         sending: &mut JoinSet<()>,
+        taken_back_at: &mut Instant,
         stop: &watch::Receiver<bool>,
     ) -> Result<Duration, StoreError> {
-        if sending.is_empty() {
+        if sending.is_empty() || taken_back_at.elapsed() >= TAKE_BACK_EVERY {
             self.take_back().await?;
+            *taken_back_at = Instant::now();
         }
         let limit = self.may_claim(sending.len());
         if limit == 0 {
             return Ok(self.until_breaker_lets_go());
         }
-        let claimed = self.claim(limit).await?;
+        let (claimed, lease_until) = self.claim(limit).await?;
         if *stop.borrow() {
             self.store.give_back(claimed).await?;
             return Ok(LONGEST_SLEEP);
@@ -97,13 +104,13 @@ impl Deliverer {
         let all_due = claimed.len() < limit;
         for event in claimed {
             let deliverer = self.clone();
-            sending.spawn(async move { deliverer.deliver(event).await });
+            sending.spawn(async move { deliverer.deliver(event, lease_until).await });
         }
         Ok(if all_due { self.until_next_due().await } else { LONGEST_SLEEP })
     }
 
-    /// What is in sending when this process, the only one that sends, sends nothing, was sent and could not be
-    /// recorded. Once its lease has ended it is treated as if its sender had died.
+    /// What is in sending although its lease has ended was sent and could not be recorded, or its sender died or stands
+    /// still. What this process is sending itself ends within its lease.
     async fn take_back(&self) -> Result<(), StoreError> {
         let hold = self.settings.unsure == Unsure::Hold;
         let count = self.store.recover((self.clock)(), hold).await?;
@@ -122,16 +129,21 @@ impl Deliverer {
         }
     }
 
-    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    /// With the end of their lease.
+    async fn claim(&self, limit: usize) -> Result<(Vec<Claimed>, Timestamp), StoreError> {
         let now = (self.clock)();
-        self.store.claim(now, later(now, self.settings.lease), limit).await
+        let lease_until = later(now, self.settings.lease);
+        Ok((self.store.claim(now, lease_until, limit).await?, lease_until))
     }
 
-    async fn deliver(&self, event: Claimed) {
+    async fn deliver(&self, event: Claimed, lease_until: Timestamp) {
         let started_at = (self.clock)();
         let clock = Instant::now();
         reach(CrashPoint::EventClaimed);
-        let sent = self.client.send(&event.body).await;
+        let left = Duration::try_from(lease_until.duration_since(started_at)).unwrap_or_default();
+        let Some(sent) = self.client.send_within(&event.body, left).await else {
+            return self.give_back(event).await;
+        };
         reach(CrashPoint::EventAnswered);
         let took = clock.elapsed();
         let now = (self.clock)();
@@ -172,6 +184,15 @@ impl Deliverer {
             counts,
         };
         self.record(attempt, clock).await;
+    }
+
+    /// The store took too long, or this process stood still after it had claimed.
+    async fn give_back(&self, event: Claimed) {
+        let id = event.id;
+        tracing::warn!(event = id, "a referral event was claimed too long ago to be sent; it is given back");
+        if let Err(problem) = self.store.give_back(vec![event]).await {
+            tracing::warn!(event = id, %problem, "it could not be given back; once its lease has ended it is unsure");
+        }
     }
 
     /// Records what became of a try that `began` then. A store that cannot write now is asked again for as long as the

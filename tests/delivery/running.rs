@@ -12,18 +12,18 @@ use tokio::task::JoinHandle;
 use crate::stage::{Setup, Stage};
 
 /// The running loop and what stops it.
-struct Run {
+pub struct Run {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Run {
-    fn begin(stage: &Stage) -> Self {
+    pub fn begin(stage: &Stage) -> Self {
         let (stop, stopped) = watch::channel(false);
         Self { stop, task: tokio::spawn(stage.deliverer.clone().run(stopped)) }
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.stop.send(true).unwrap();
         self.task.await.unwrap();
     }
@@ -166,13 +166,14 @@ async fn an_answer_that_cannot_be_recorded_at_once_is_recorded_later_and_the_eve
 
 #[tokio::test]
 async fn an_answer_that_could_not_be_recorded_while_the_lease_ran_leaves_the_event_unsure_and_not_stuck() {
-    let lease = Duration::from_secs(1);
+    let lease = Duration::from_secs(3);
     let delivery = Delivery { lease, ..Config::default().delivery };
-    let stage = Stage::start_with(Setup { delivery, ..Setup::default() }).await;
+    let request_timeout = Duration::from_millis(1400);
+    let stage = Stage::start_with(Setup { delivery, request_timeout, ..Setup::default() }).await;
     stage.add(&["anna/signup", "anna/purchase"]).await;
-    stage.store.fail_records(1);
+    stage.store.fail_records(3);
     let run = Run::begin(&stage);
-    stage.store.records_failed(1).await;
+    stage.store.records_failed(3).await;
     assert_eq!(stage.state("anna/signup").await, EventState::Sending);
 
     stage.pass(lease);

@@ -29,12 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How a stage is to differ from the usual one.
 pub struct Setup {
     pub delivery: Delivery,
+    /// Of the client.
+    pub request_timeout: Duration,
     pub sandbox: sandbox::Settings,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { delivery: Config::default().delivery, sandbox: sandbox::Settings::default() }
+        Self { delivery: Config::default().delivery, request_timeout: PATIENCE, sandbox: sandbox::Settings::default() }
     }
 }
 
@@ -60,7 +62,7 @@ impl Stage {
     pub async fn start_with(setup: Setup) -> Self {
         let sandbox = Sandbox::start_with("127.0.0.1:0", setup.sandbox).await.unwrap();
         let proxy = CuttingProxy::start(&sandbox.base_url).await;
-        let client = client(&sandbox, &proxy.base_url);
+        let client = client_with(&sandbox, &proxy.base_url, setup.request_timeout);
         let now = Arc::new(Mutex::new("2026-05-01T10:00:00Z".parse().unwrap()));
         let clock: Clock = Arc::new({
             let now = now.clone();
@@ -209,8 +211,12 @@ impl Drop for Stage {
 }
 
 pub fn client(sandbox: &Sandbox, base_url: &str) -> Client {
+    client_with(sandbox, base_url, PATIENCE)
+}
+
+fn client_with(sandbox: &Sandbox, base_url: &str, timeout: Duration) -> Client {
     let settings = sandbox.settings();
-    Client::new(base_url, &settings.access_key_id, settings.secret_access_key.clone().into(), PATIENCE).unwrap()
+    Client::new(base_url, &settings.access_key_id, settings.secret_access_key.clone().into(), timeout).unwrap()
 }
 
 /// A body that Cello accepts.

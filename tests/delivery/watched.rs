@@ -34,6 +34,11 @@ impl Watched {
         }
     }
 
+    /// The store as another process would have it.
+    pub fn of_another(&self) -> &Sqlite {
+        &self.store
+    }
+
     /// The next `count` claims fail.
     pub fn fail_claims(&self, count: usize) {
         self.failing.lock().unwrap().0 = count;
