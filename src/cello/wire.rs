@@ -44,6 +44,15 @@ pub fn body(event: &ReferralEvent) -> Value {
     json!({ "eventName": EVENT_NAME, "payload": payload, "context": context })
 }
 
+/// The text of a body without the e-mail address and the name in it, for keeping what was told longer than of whom;
+/// `None` where neither is in it.
+pub fn without_person(body: &str) -> Option<String> {
+    let mut body: Value = serde_json::from_str(body).ok()?;
+    let user = body.pointer_mut("/context/newUser")?.as_object_mut()?;
+    let had = [user.shift_remove("email"), user.shift_remove("name")];
+    had.iter().any(Option::is_some).then(|| body.to_string())
+}
+
 /// What people look for in a body, as text; empty where it is left out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct View {

@@ -28,6 +28,7 @@ pub(super) enum Field {
     Rate(RangeInclusive<u64>, Slot<u32>),
     Seconds(RangeInclusive<u64>, Slot<Duration>),
     Hours(RangeInclusive<u64>, Slot<Duration>),
+    Days(RangeInclusive<u64>, Slot<Duration>),
     Flag(Slot<bool>),
     Word {
         words: &'static [&'static str],
@@ -64,7 +65,7 @@ impl Field {
     /// A value from a variable or a mounted file. `None` where it has not the form.
     pub fn parse(&self, text: &str) -> Option<Given> {
         match self {
-            Self::Count(..) | Self::Rate(..) | Self::Seconds(..) | Self::Hours(..) => {
+            Self::Count(..) | Self::Rate(..) | Self::Seconds(..) | Self::Hours(..) | Self::Days(..) => {
                 text.trim().parse().ok().map(Given::Number)
             }
             Self::Flag(_) => text.trim().parse().ok().map(Given::Flag),
@@ -93,6 +94,9 @@ impl Field {
             (Self::Hours(range, slot), Given::Number(number)) => {
                 *slot(config) = Duration::from_secs(3600 * in_range::<u64>(key, number, range)?);
             }
+            (Self::Days(range, slot), Given::Number(number)) => {
+                *slot(config) = Duration::from_secs(86_400 * in_range::<u64>(key, number, range)?);
+            }
             (Self::Flag(slot), Given::Flag(flag)) => *slot(config) = flag,
             (Self::Word { words, set, .. }, Given::Text(text)) => {
                 word(key, &text, words)?;
@@ -115,7 +119,7 @@ impl Field {
 
     pub fn wrong_form(&self, key: &str) -> Wrong {
         let (form, fix) = match self {
-            Self::Count(..) | Self::Rate(..) | Self::Seconds(..) | Self::Hours(..) => {
+            Self::Count(..) | Self::Rate(..) | Self::Seconds(..) | Self::Hours(..) | Self::Days(..) => {
                 ("a whole number", "write digits alone, without quotes or unit")
             }
             Self::Flag(_) => ("true or false", "write true or false, without quotes"),
@@ -141,6 +145,7 @@ impl Field {
             Self::Rate(_, slot) => Some(slot(config).to_string()),
             Self::Seconds(_, slot) => Some(slot(config).as_secs().to_string()),
             Self::Hours(_, slot) => Some((slot(config).as_secs() / 3600).to_string()),
+            Self::Days(_, slot) => Some((slot(config).as_secs() / 86_400).to_string()),
             Self::Flag(slot) => Some(slot(config).to_string()),
             Self::Word { get, .. } => get(config).map(|word| quoted(&word)),
             Self::Texts(slot) => Some(toml::Value::from(slot(config).clone()).to_string()),

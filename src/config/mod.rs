@@ -37,6 +37,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub metadata: Metadata,
     pub privacy: Privacy,
+    pub retention: Retention,
     /// The operator's own rules file; `None` for the shipped rules.
     pub rules: Option<PathBuf>,
     pub triggers: Triggers,
@@ -192,6 +193,12 @@ pub struct Privacy {
     pub name: bool,
 }
 
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// How long the bodies of settled webhooks are kept.
+    pub bodies: Duration,
+}
+
 words! {
     EmailPolicy {
         Send = "send",
@@ -273,6 +280,7 @@ impl Default for Config {
                 organization_mode: false,
             },
             privacy: Privacy { email: EmailPolicy::Send, name: false },
+            retention: Retention { bodies: Duration::from_secs(90 * 86_400) },
             rules: None,
             triggers: Triggers::All,
             plans: BTreeMap::new(),

@@ -272,6 +272,11 @@ pub static SETTINGS: &[Setting] = &[
     ),
     with_default("privacy.name", Flag(|c| &mut c.privacy.name), "Whether Cello is told a referred customer's name."),
     with_default(
+        "retention.bodies_days",
+        Days(34..=36_500, |c| &mut c.retention.bodies),
+        "For how many days the body of a webhook is kept that is settled, and the address and the name in what Cello was\ntold of it. What nobody's referral follows from is erased after 33 days in any case.",
+    ),
+    with_default(
         "log.format",
         Word {
             words: LogFormat::WORDS,

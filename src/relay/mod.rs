@@ -78,6 +78,7 @@ impl Relay {
         take_up(parts.store.as_ref(), &parts.delivery, (parts.clock)()).await?;
         let (stop, stopped) = watch::channel(false);
         let decided = Arc::new(Notify::new());
+        let settled_kept = parts.policy.bodies_kept;
         let decider = Arc::new(Decider {
             store: parts.store.clone(),
             policy: Arc::new(parts.policy),
@@ -90,7 +91,7 @@ impl Relay {
             held: Arc::new(Notify::new()),
             decided: decided.clone(),
         });
-        let eraser = Eraser { store: parts.store.clone(), clock: parts.clock.clone() };
+        let eraser = Eraser { store: parts.store.clone(), clock: parts.clock.clone(), settled_kept };
         let deliverer = Arc::new(Deliverer {
             store: parts.store,
             client: parts.client,

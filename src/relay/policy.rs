@@ -1,4 +1,4 @@
-//! What deciding goes by: providers, rules and the settings that bear on it, put together once at start.
+//! What deciding and keeping go by: providers, rules and the settings that bear on them, put together once at start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct Policy {
     /// The only mode of webhooks that may reach the configured Cello; `None` for either.
     pub mode: Option<Mode>,
     pub check_codes: CheckCodes,
+    /// How long the body of a webhook that is settled is kept from its arrival.
+    pub bodies_kept: SignedDuration,
     /// Set by commands that show what would be decided: nobody is asked then, and what Cello said before is all there is.
     pub asks_nobody: Option<SaidOfCodes>,
     privacy: Privacy,
@@ -43,6 +45,7 @@ impl Policy {
             organization_mode: config.metadata.organization_mode,
             mode: config.cello.environment.mode(),
             check_codes: config.cello.check_codes,
+            bodies_kept: SignedDuration::try_from(config.retention.bodies).unwrap_or(SignedDuration::MAX),
             asks_nobody: None,
             privacy: config.privacy.clone(),
             plans: config.plans.clone(),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::WebhookState;
 use crate::decision::Reason;
 
 /// Which bodies to erase: those of ignored webhooks, received long enough ago, of which every decision concerns no fact
@@ -18,6 +19,24 @@ pub struct Erasing {
     /// Reasons that count only where the directory knows no code of the customer.
     pub reasons_of_strangers: Vec<Reason>,
 }
+
+/// Which bodies to erase of webhooks that are settled, whosever they are: nothing of them is held, and every referral
+/// event that came of them is delivered or discarded.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// `Ignored` or `Mapped`; in any other state nothing is settled.
+    pub state: WebhookState,
+    /// Only what was first received before this.
+    pub before: Timestamp,
+    /// Only what comes after this place: see [`Erased::last`].
+    pub after: Option<Arrival>,
+    /// The most webhooks to look at, whether or not they are erased.
+    pub limit: usize,
+    pub without_person: WithoutPerson,
+}
+
+/// The body of a referral event without what only identifies a person; `None` where there is nothing to leave out.
+pub type WithoutPerson = fn(&str) -> Option<String>;
 
 /// The place of a webhook in the order of arrival: when it was received, and its number.
 pub type Arrival = (Timestamp, i64);

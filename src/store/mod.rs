@@ -153,6 +153,9 @@ pub trait Store: Send + Sync {
     /// Erases bodies of webhooks, in order of arrival. Everything else of a webhook stays, so that one that comes again
     /// is still recognised; its facts cannot be decided again.
     async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError>;
+
+    /// The same for what is settled. The referral events that came of it keep all but the person in their bodies.
+    async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError>;
 }
 
 /// The inner contract: what deciding needs, within one transaction.

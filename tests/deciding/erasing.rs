@@ -14,7 +14,8 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 const PAID: &str = "evt_invoice.paid_20";
 
 async fn erase(relay: &Relay) -> usize {
-    Eraser { store: relay.store.clone(), clock: clock::fixed(relay.now()) }.erase().await.unwrap()
+    let settled_kept = DAY * 400;
+    Eraser { store: relay.store.clone(), clock: clock::fixed(relay.now()), settled_kept }.erase().await.unwrap()
 }
 
 async fn is_erased(relay: &Relay, event_id: &str) -> bool {
@@ -222,4 +223,30 @@ async fn of_a_stranger_a_subscription_that_changed_nothing_is_erased_too() {
     assert_eq!(relay.reason("ev_subscription_changed_20").await, "no_commercial_change");
     relay.pass(DAY * 34);
     assert_eq!(erase(&relay).await, 2);
+}
+
+#[tokio::test]
+async fn a_refund_finds_its_purchase_though_nothing_but_its_key_is_kept() {
+    let relay = Relay::new();
+    relay.receive(&created(referred())).await;
+    relay.receive(&paid()).await;
+    assert_eq!(relay.told().await.len(), 2);
+    relay.pass(DAY * 400 + SignedDuration::from_secs(21));
+    assert_eq!(erase(&relay).await, 2);
+    assert!(is_erased(&relay, PAID).await);
+    for life in relay.store.life("usr_1").await.unwrap() {
+        for event in life.referral_events {
+            assert_eq!(event.body.pointer("/context/newUser/email"), None, "{}", event.body);
+            assert_eq!(event.body.pointer("/context/newUser/id"), Some(&json!("usr_1")), "{}", event.body);
+        }
+    }
+    assert_eq!(relay.store_only(&paid()).await, Receipt::Duplicate);
+    relay.receive(&refund(40, "in_1", 300, Some(0))).await;
+    let told = relay.told().await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (told[0].at("/payload/price"), told[0].at("/context/subscription/invoiceId")),
+        (json!(300), json!("in_1"))
+    );
+    assert!(relay.store.counts().await.unwrap().add_up());
 }

@@ -279,6 +279,9 @@ impl Store for FakeStore {
     async fn erase_bodies(&self, _: Erasing, _: Timestamp) -> Result<Erased, StoreError> {
         unreachable!()
     }
+    async fn erase_settled(&self, _: Settled, _: Timestamp) -> Result<Erased, StoreError> {
+        unreachable!()
+    }
 }
 
 /// A provider of few words that proves itself in one of the two known ways.

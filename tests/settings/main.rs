@@ -185,6 +185,9 @@ organization_mode = true
 email = "omit"
 name = true
 
+[retention]
+bodies_days = 34
+
 [log]
 format = "json"
 level = "debug"

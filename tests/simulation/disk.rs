@@ -119,4 +119,7 @@ impl Store for Disk {
     async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {
         self.store.erase_bodies(erasing, now).await
     }
+    async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError> {
+        self.store.erase_settled(settled, now).await
+    }
 }

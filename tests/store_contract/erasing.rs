@@ -2,9 +2,12 @@
 
 use cello_relay::decision::Reason;
 use cello_relay::facts::KnownCustomer;
-use cello_relay::store::{DecisionRecord, DecisionState, Erased, Erasing, NewWebhook, Receipt, WebhookState};
+use cello_relay::store::{
+    DecisionRecord, DecisionState, Erased, Erasing, EventState, NewReferralEvent, NewWebhook, Receipt, Settled, Then,
+    WebhookState,
+};
 
-use crate::given::{AnyStore, at, decision, event, scope, stored, transact, webhook};
+use crate::given::{AnyStore, at, decision, event, scope, stored, transact, try_one, webhook};
 
 contract! {
     a_body_is_erased_and_everything_else_of_its_webhook_stays,
@@ -13,6 +16,10 @@ contract! {
     what_waits_or_was_told_or_could_not_be_read_is_never_erased,
     a_reason_of_strangers_counts_only_without_a_code,
     what_is_left_is_looked_at_once_in_each_round,
+    of_what_is_settled_the_body_goes_and_what_was_told_stays_without_the_person,
+    what_is_not_settled_keeps_its_body,
+    a_discarded_event_is_settled_and_a_dead_one_is_not,
+    steps_over_what_is_settled_come_to_an_end,
 }
 
 /// With these reasons, up to and without `second`.
@@ -173,4 +180,115 @@ async fn what_is_left_is_looked_at_once_in_each_round(store: AnyStore) {
     }
     let end = store.erase_bodies(Erasing { after, ..erasing(1000) }, at(1000)).await.unwrap();
     assert_eq!(end, Erased { bodies: 0, last: None });
+}
+
+fn settled(state: WebhookState, limit: usize) -> Settled {
+    Settled {
+        state,
+        before: at(2),
+        after: None,
+        limit,
+        without_person: |body| body.contains("ann").then(|| body.replace("ann", "")),
+    }
+}
+
+/// Stores a webhook of which a referral event came, with a person in its body, and another fact that was ignored.
+async fn mapped(store: &AnyStore, event_id: &'static str) -> i64 {
+    let id = stored(store, event_id).await;
+    transact(store, move |ledger| {
+        ledger.put_decision(&decision(id, DecisionState::Send))?;
+        let topic = Some(format!("payment:{event_id}"));
+        ledger.put_decision(&DecisionRecord { fact: 1, topic, ..decision(id, DecisionState::Ignore) })?;
+        let told = event(id, event_id, event_id);
+        ledger.add_referral_event(&NewReferralEvent { body: r#"{"price":1,"email":"ann"}"#.into(), ..told })?;
+        ledger.settle_webhook(id, WebhookState::Mapped, None)
+    })
+    .await
+    .unwrap();
+    id
+}
+
+async fn of_what_is_settled_the_body_goes_and_what_was_told_stays_without_the_person(store: AnyStore) {
+    let id = mapped(&store, "evt_1").await;
+    try_one(&store, 3, Then::Delivered).await;
+    assert_eq!(store.erase_settled(settled(WebhookState::Ignored, 9), at(100)).await.unwrap().bodies, 0);
+    let before = Settled { before: at(1), ..settled(WebhookState::Mapped, 9) };
+    assert_eq!(store.erase_settled(before, at(100)).await.unwrap(), Erased { bodies: 0, last: None });
+    let erased = store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap();
+    assert_eq!(erased, Erased { bodies: 1, last: Some((at(1), id)) });
+    assert!(!has_body(&store, id).await);
+
+    let life = store.life("evt_1").await.unwrap().remove(0);
+    assert_eq!((life.state, life.body_erased_at), (WebhookState::Mapped, Some(at(100))));
+    assert_eq!(life.referral_events[0].body.to_string(), r#"{"price":1,"email":""}"#);
+    assert_eq!(life.referral_events[0].attempts.len(), 1);
+    assert_eq!(store.receive(webhook("evt_1")).await.unwrap(), Receipt::Duplicate, "it is still recognised");
+    let again = transact(&store, |ledger| {
+        assert_eq!(ledger.waiting_for("payment:evt_1")?, [], "and cannot be decided again");
+        assert!(ledger.reported("evt_1")?.is_some(), "a refund finds it");
+        ledger.add_referral_event(&event(1, "evt_1", "evt_1"))
+    });
+    assert!(!again.await.unwrap(), "and nothing is told of it twice");
+    assert!(store.counts().await.unwrap().add_up());
+
+    ignored(&store, "evt_2", &[("invoice-paid", "user_id_missing")]).await;
+    assert_eq!(store.erase_settled(settled(WebhookState::Ignored, 9), at(100)).await.unwrap().bodies, 1);
+}
+
+async fn what_is_not_settled_keeps_its_body(store: AnyStore) {
+    let undecided = stored(&store, "evt_undecided").await;
+    let waiting = mapped(&store, "evt_waiting").await;
+    for state in WebhookState::ALL {
+        store.erase_settled(settled(state, 9), at(100)).await.unwrap();
+    }
+    assert!(has_body(&store, waiting).await, "it waits");
+    let claimed = store.claim(at(3), at(60), 1).await.unwrap();
+    store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap();
+    assert!(has_body(&store, waiting).await, "it is being sent");
+    store.give_back(claimed).await.unwrap();
+    try_one(&store, 4, Then::Unsure).await;
+    store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap();
+    assert!(has_body(&store, waiting).await, "nobody knows whether Cello has it");
+
+    let held = mapped(&store, "evt_held").await;
+    try_one(&store, 5, Then::Delivered).await;
+    let unreadable = stored(&store, "evt_unreadable").await;
+    transact(&store, move |ledger| {
+        ledger.put_decision(&DecisionRecord { fact: 2, ..decision(held, DecisionState::Hold) })?;
+        ledger.settle_webhook(unreadable, WebhookState::Unreadable, None)
+    })
+    .await
+    .unwrap();
+    for state in WebhookState::ALL {
+        store.erase_settled(settled(state, 9), at(100)).await.unwrap();
+    }
+    for id in [undecided, waiting, held, unreadable] {
+        assert!(has_body(&store, id).await, "{id}");
+    }
+}
+
+async fn a_discarded_event_is_settled_and_a_dead_one_is_not(store: AnyStore) {
+    let id = mapped(&store, "evt_1").await;
+    let dead = try_one(&store, 3, Then::Dead).await;
+    assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 0);
+    store.discard(vec![dead.id], "bob".into(), "old".into(), at(4)).await.unwrap();
+    assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 1);
+    assert!(!has_body(&store, id).await);
+    assert_eq!(store.life("evt_1").await.unwrap()[0].referral_events[0].state, EventState::Discarded);
+}
+
+async fn steps_over_what_is_settled_come_to_an_end(store: AnyStore) {
+    for (event_id, then) in [("evt_1", Then::Dead), ("evt_2", Then::Delivered), ("evt_3", Then::Delivered)] {
+        mapped(&store, event_id).await;
+        try_one(&store, 3, then).await;
+    }
+    let (mut after, mut bodies) = (None, Vec::new());
+    loop {
+        let step = Settled { after, ..settled(WebhookState::Mapped, 1) };
+        let erased = store.erase_settled(step, at(100)).await.unwrap();
+        bodies.push(erased.bodies);
+        let Some(last) = erased.last else { break };
+        after = Some(last);
+    }
+    assert_eq!(bodies, [0, 1, 1, 0]);
 }

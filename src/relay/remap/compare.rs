@@ -123,7 +123,12 @@ impl Comparison {
         if fields.is_empty() {
             return Ok(Compared::Same { at: was.at });
         }
-        let event_id = life_of(&self.stored.store, &was).await?.map(|life| life.event_id);
+        let there = life_of(&self.stored.store, &was).await?;
+        // Another webhook tells the same thing, and the person is gone from what was sent.
+        if there.as_ref().is_some_and(|life| life.body_erased_at.is_some()) {
+            return Ok(Compared::Unknown { at: was.at });
+        }
+        let event_id = there.map(|life| life.event_id);
         let changed = Difference { event_id, fields, ..difference(Kind::Changed, &was) };
         Ok(Compared::Different(Box::new(Difference {
             referral_event: Some(was.id),

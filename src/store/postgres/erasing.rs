@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::super::{Arrival, Erased, Erasing, StoreError};
+use super::super::{Arrival, Erased, Erasing, Settled, StoreError, WebhookState, WithoutPerson};
 use super::session::Session;
-use super::values::{args, count, millis, time};
+use super::values::{Row, args, count, millis, time};
 use crate::decision::Reason;
 
 /// Erases bodies, and what would have their facts decided again, which nothing can any more.
@@ -33,22 +33,72 @@ pub fn bodies(db: &Session, erasing: &Erasing, now: Timestamp) -> Result<Erased,
             words(&erasing.reasons_of_strangers),
         ],
     )?;
+    erase_those(db, &rows, now, |_| None)
+}
+
+macro_rules! settled {
+    ($state:literal) => {
+        concat!(
+            "SELECT w.id, w.received_at,
+                NOT EXISTS (SELECT FROM decision d WHERE d.webhook_id = w.id AND d.state = 'hold')
+                AND NOT EXISTS (SELECT FROM referral_event e
+                    WHERE e.webhook_id = w.id AND e.state NOT IN ('delivered', 'discarded')) AS erasable
+            FROM webhook w WHERE w.state = '",
+            $state,
+            "' AND w.erased_at IS NULL AND w.received_at < $1 AND (w.received_at, w.id) > ($2, $3)
+            ORDER BY w.received_at, w.id LIMIT $4"
+        )
+    };
+}
+
+/// Erases the bodies of what is settled, and the person in what was told of it.
+pub fn settled(db: &Session, settled: &Settled, now: Timestamp) -> Result<Erased, StoreError> {
+    let sql = match settled.state {
+        WebhookState::Ignored => settled!("ignored"),
+        WebhookState::Mapped => settled!("mapped"),
+        _ => return Ok(Erased { bodies: 0, last: None }),
+    };
+    let (received_at, id) = settled.after.unwrap_or((Timestamp::MIN, 0));
+    let rows = db.query(sql, args![millis(settled.before), millis(received_at), id, count(settled.limit)])?;
+    erase_those(db, &rows, now, settled.without_person)
+}
+
+fn erase_those(
+    db: &Session,
+    rows: &[Row],
+    now: Timestamp,
+    without_person: WithoutPerson,
+) -> Result<Erased, StoreError> {
     let mut last: Option<Arrival> = None;
     let mut erasable: Vec<i64> = Vec::new();
-    for row in &rows {
+    for row in rows {
         let id = row.get("id")?;
         last = Some((time(row, "received_at")?, id));
         if row.get("erasable")? {
             erasable.push(id);
         }
     }
-    if !erasable.is_empty() {
-        db.execute("DELETE FROM webhook_body WHERE webhook_id = ANY ($1::bigint[])", args![erasable])?;
-        db.execute("UPDATE webhook SET erased_at = $2 WHERE id = ANY ($1::bigint[])", args![erasable, millis(now)])?;
-        db.execute(
-            "UPDATE decision SET topic = NULL WHERE webhook_id = ANY ($1::bigint[]) AND topic IS NOT NULL",
-            args![erasable],
-        )?;
-    }
+    erase(db, &erasable, now, without_person)?;
     Ok(Erased { bodies: erasable.len(), last })
+}
+
+/// Erases the bodies of webhooks and the person in what was told of them. Nothing of them is decided again after that.
+pub fn erase(db: &Session, ids: &Vec<i64>, now: Timestamp, without_person: WithoutPerson) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    db.execute("DELETE FROM webhook_body WHERE webhook_id = ANY ($1::bigint[])", args![ids])?;
+    db.execute("UPDATE webhook SET erased_at = $2 WHERE id = ANY ($1::bigint[])", args![ids, millis(now)])?;
+    db.execute(
+        "UPDATE decision SET topic = NULL WHERE webhook_id = ANY ($1::bigint[]) AND topic IS NOT NULL",
+        args![ids],
+    )?;
+    let bodies = db.query("SELECT id, body FROM referral_event WHERE webhook_id = ANY ($1::bigint[])", args![ids])?;
+    for row in &bodies {
+        let body: String = row.get("body")?;
+        if let Some(body) = without_person(&body) {
+            db.execute("UPDATE referral_event SET body = $2 WHERE id = $1", args![row.get::<i64>("id")?, body])?;
+        }
+    }
+    Ok(())
 }

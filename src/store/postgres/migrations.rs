@@ -9,7 +9,7 @@ use super::session::Session;
 use super::values::Row;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_keeping.sql")];
 
 /// The version this program reads and writes.
 pub fn known() -> i64 {

@@ -27,7 +27,8 @@ use jiff::Timestamp;
 use super::threads::{Reader, Writer};
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
-    PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
+    PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Settled, Store, StoreError, Webhook, Work,
+    WriteStats,
 };
 use crate::decision::Reason;
 use crate::facts::Scope;
@@ -228,5 +229,9 @@ impl Store for Postgres {
                 erasing::bodies(db, &erasing, now)
             })
             .await
+    }
+
+    async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError> {
+        self.writer.run(move |db| erasing::settled(db, &settled, now)).await
     }
 }

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_rules.sql"),
     include_str!("migrations/0003_codes_and_erased_bodies.sql"),
     include_str!("migrations/0004_trace.sql"),
+    include_str!("migrations/0005_keeping.sql"),
 ];
 
 /// The version this program reads and writes.

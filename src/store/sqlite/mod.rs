@@ -31,7 +31,8 @@ use rusqlite::Connection;
 use super::threads::{Reader, Writer};
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
-    PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Store, StoreError, Webhook, Work, WriteStats,
+    PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Settled, Store, StoreError, Webhook, Work,
+    WriteStats,
 };
 use crate::decision::Reason;
 use crate::facts::Scope;
@@ -208,5 +209,9 @@ impl Store for Sqlite {
 
     async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {
         self.writer.run(move |db| erasing::bodies(db, &erasing, now)).await
+    }
+
+    async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError> {
+        self.writer.run(move |db| erasing::settled(db, &settled, now)).await
     }
 }

@@ -25,6 +25,8 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         past::WEBHOOKS_AFTER,
         past::DECISIONS_BETWEEN,
         past::EVENTS_AFTER,
+        erasing::SETTLED_IGNORED,
+        erasing::SETTLED_MAPPED,
     ] {
         let plan = plan(&db, sql);
         assert!(!plan.contains("TEMP B-TREE"), "sorts: {sql}\n{plan}");
@@ -47,6 +49,7 @@ fn claiming_and_what_follows_use_the_indexes_made_for_them() {
         (decisions::HELD, "decision_to_wake"),
         (decisions::WAITING_FOR, "decision_by_topic"),
         (erasing::CANDIDATES, "webhook_ignored_with_body"),
+        (erasing::SETTLED_MAPPED, "webhook_mapped_with_body"),
     ] {
         let plan = plan(&db, sql);
         assert!(plan.contains(index), "{sql}\n{plan}");
