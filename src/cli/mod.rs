@@ -5,6 +5,7 @@ pub mod check;
 pub mod events;
 mod explain;
 mod files;
+pub mod forget;
 pub mod map;
 pub mod output;
 pub mod replay;
@@ -75,6 +76,12 @@ pub enum Command {
     /// Look into the store: list, show one whole life, say why, retry, discard, remap
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Erase what the store holds of a person; without --yes, only say what that would be
+    ///
+    /// The bodies of all webhooks about them, what the directory knows beyond ids and code, and the address and the name
+    /// in what Cello was told. Ids, amounts and decisions stay. Ends with 1, and erases nothing, when nothing is known of
+    /// them or something of theirs is not delivered yet. With --json: one object.
+    Forget(forget::Args),
     /// Ask Cello directly, with the login of the relay
     #[command(subcommand)]
     Cello(cello::CelloCommand),
@@ -99,6 +106,7 @@ impl Cli {
             Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json),
             Command::Check(args) => check::run(&args, self.config.as_deref(), self.json).await,
             Command::Events(command) => events::run(command, &load(Purpose::Store)?, self.json).await,
+            Command::Forget(args) => forget::run(args, &load(Purpose::Store)?, self.json).await,
             Command::Cello(command) => cello::run(command, &load(Purpose::CelloOnly)?, self.json).await,
         }
     }

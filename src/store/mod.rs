@@ -4,6 +4,7 @@
 //! and nothing in it decides anything: it keeps what it is told and finds it again.
 
 mod erasing;
+mod forgetting;
 mod history;
 mod past;
 mod postgres;
@@ -22,6 +23,7 @@ use crate::decision::Reason;
 use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
 
 pub use erasing::*;
+pub use forgetting::{Forgetting, Forgotten, ForgottenCustomer, InTheWay};
 pub use history::*;
 pub use past::*;
 pub use postgres::{Postgres, Server};
@@ -156,6 +158,9 @@ pub trait Store: Send + Sync {
 
     /// The same for what is settled. The referral events that came of it keep all but the person in their bodies.
     async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError>;
+
+    /// Erases what is kept of a person, or says what it would: nothing, as long as something of theirs is not over.
+    async fn forget(&self, forgetting: Forgetting, now: Timestamp) -> Result<Forgotten, StoreError>;
 }
 
 /// The inner contract: what deciding needs, within one transaction.

@@ -3,6 +3,7 @@
 mod check;
 mod events;
 mod explain;
+mod forget;
 mod given;
 mod help;
 mod map;

@@ -282,6 +282,9 @@ impl Store for FakeStore {
     async fn erase_settled(&self, _: Settled, _: Timestamp) -> Result<Erased, StoreError> {
         unreachable!()
     }
+    async fn forget(&self, _: Forgetting, _: Timestamp) -> Result<Forgotten, StoreError> {
+        unreachable!()
+    }
 }
 
 /// A provider of few words that proves itself in one of the two known ways.

@@ -122,4 +122,7 @@ impl Store for Disk {
     async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError> {
         self.store.erase_settled(settled, now).await
     }
+    async fn forget(&self, forgetting: Forgetting, now: Timestamp) -> Result<Forgotten, StoreError> {
+        self.store.forget(forgetting, now).await
+    }
 }

@@ -9,6 +9,7 @@ mod given;
 mod deciding;
 mod delivering;
 mod erasing;
+mod forgetting;
 mod history;
 mod past;
 #[path = "../common/postgres.rs"]

@@ -134,7 +134,7 @@ impl Customer {
             ),
             Attribution::Unseen => ("unseen", "nothing has told what is on it".to_owned()),
         };
-        let deleted = if customer.deleted { "; deleted at the provider" } else { "" };
+        let deleted = if customer.deleted { "; deleted at the provider, or forgotten here" } else { "" };
         let account =
             if scope.account.is_empty() { String::new() } else { format!(", account {}", plain(&scope.account)) };
         Self {

@@ -131,7 +131,7 @@ fn row_of(row: &Row) -> Result<EventRow, StoreError> {
     })
 }
 
-fn life_of(db: &Session, webhook: i64) -> Result<Life, StoreError> {
+pub fn life_of(db: &Session, webhook: i64) -> Result<Life, StoreError> {
     let decisions = db.query("SELECT * FROM decision WHERE webhook_id = $1 ORDER BY fact", args![webhook])?;
     let decisions = decisions.iter().map(decision_of).collect::<Result<_, _>>()?;
     let events = db.query("SELECT * FROM referral_event WHERE webhook_id = $1 ORDER BY id", args![webhook])?;

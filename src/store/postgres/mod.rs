@@ -10,6 +10,7 @@ mod decisions;
 mod directory;
 mod erasing;
 mod failure;
+mod forgetting;
 mod history;
 mod ledger;
 mod migrations;
@@ -26,9 +27,9 @@ use jiff::Timestamp;
 
 use super::threads::{Reader, Writer};
 use super::{
-    About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, HeldFact, Known, Life, NewWebhook,
-    PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Settled, Store, StoreError, Webhook, Work,
-    WriteStats,
+    About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, Forgetting, Forgotten, HeldFact, Known,
+    Life, NewWebhook, PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Settled, Store, StoreError,
+    Webhook, Work, WriteStats,
 };
 use crate::decision::Reason;
 use crate::facts::Scope;
@@ -233,5 +234,9 @@ impl Store for Postgres {
 
     async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError> {
         self.writer.run(move |db| erasing::settled(db, &settled, now)).await
+    }
+
+    async fn forget(&self, forgetting: Forgetting, now: Timestamp) -> Result<Forgotten, StoreError> {
+        self.writer.run(move |db| forgetting::forget(db, &forgetting, now)).await
     }
 }

@@ -125,7 +125,7 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     })
 }
 
-fn life_of(db: &Connection, webhook: i64) -> Result<Life, StoreError> {
+pub fn life_of(db: &Connection, webhook: i64) -> Result<Life, StoreError> {
     let decisions = db
         .prepare_cached("SELECT * FROM decision WHERE webhook_id = ?1 ORDER BY fact")?
         .query_map([webhook], decision_of)?

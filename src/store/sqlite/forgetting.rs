@@ -1,0 +1,47 @@
+//! Forgetting a person.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::super::forgetting::{Forgetting, Forgotten, customers, once, with_body, without_person};
+use super::super::{Life, StoreError};
+use super::values::scope;
+use super::{directory, erasing, history, past};
+use crate::facts::Scope;
+
+/// Where decisions name a customer of this id.
+const SCOPES: &str = "SELECT DISTINCT w.provider, w.account FROM mention m
+        JOIN webhook w ON w.id = m.webhook_id
+        JOIN decision d ON d.webhook_id = w.id AND d.customer = m.name
+    WHERE m.name = ?1";
+
+/// Webhooks that mention a customer and concern no other alone: an id of one thing may be that of another, too.
+const ABOUT: &str = "SELECT w.id FROM mention m JOIN webhook w ON w.id = m.webhook_id
+    WHERE m.name = ?1 AND w.provider = ?2 AND w.account = ?3 AND (
+        EXISTS (SELECT 1 FROM decision d WHERE d.webhook_id = w.id AND d.customer = ?1)
+        OR NOT EXISTS (SELECT 1 FROM decision d WHERE d.webhook_id = w.id AND d.customer IS NOT NULL))";
+
+pub fn forget(db: &Connection, forgetting: &Forgetting, now: Timestamp) -> Result<Forgotten, StoreError> {
+    let name = &forgetting.name;
+    let scopes: Vec<Scope> = db.prepare_cached(SCOPES)?.query_map([name], scope)?.collect::<Result<_, _>>()?;
+    let people = customers(past::customers(db, name)?, scopes, name);
+    let mut webhooks: Vec<i64> = Vec::new();
+    for one in &people {
+        let mut about = db.prepare_cached(ABOUT)?;
+        let rows =
+            about.query_map(params![one.customer.id, one.scope.provider, one.scope.account], |row| row.get(0))?;
+        webhooks.extend(rows.collect::<Result<Vec<i64>, _>>()?);
+    }
+    let lives: Vec<Life> =
+        once(webhooks).into_iter().map(|id| history::life_of(db, id)).collect::<Result<_, StoreError>>()?;
+    let forgotten = Forgotten::of(&people, &lives, forgetting.without_person);
+    if forgetting.apply && forgotten.in_the_way.is_empty() {
+        for id in with_body(&lives) {
+            erasing::erase(db, id, now, forgetting.without_person)?;
+        }
+        for one in &people {
+            directory::put_customer(db, &one.scope, &without_person(&one.customer))?;
+        }
+    }
+    Ok(forgotten)
+}
