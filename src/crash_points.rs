@@ -48,3 +48,16 @@ pub fn reach(point: CrashPoint) {
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub fn reach(_: CrashPoint) {}
+
+/// The same where `CELLO_RELAY_CRASH_ON`, if it is there, has to be the event id or key of what is being worked on.
+#[cfg(feature = "crash-points")]
+pub fn reach_with(point: CrashPoint, name: &str) {
+    if std::env::var("CELLO_RELAY_CRASH_ON").is_ok_and(|on| on != name) {
+        return;
+    }
+    reach(point);
+}
+
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub fn reach_with(_: CrashPoint, _: &str) {}

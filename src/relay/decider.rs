@@ -1,5 +1,7 @@
 //! The loop that decides stored webhooks, and the one that looks after held facts.
 
+mod left;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +16,13 @@ use super::stopped;
 use super::waiting::in_an_hour;
 use crate::cello::Client;
 use crate::clock::Clock;
-use crate::crash_points::{CrashPoint, reach};
+use crate::crash_points::{CrashPoint, reach, reach_with};
 use crate::decision::{Reason, Verdict};
 use crate::providers::Question;
 use crate::store::{HeldFact, Store, StoreError, Webhook, WebhookState, Work};
 use crate::telemetry::Metrics;
+
+pub use left::Left;
 
 /// Webhooks decided in one transaction: they share its flush.
 const BATCH: usize = 64;
@@ -34,6 +38,7 @@ pub struct Decider {
     /// What providers' APIs have answered lately.
     pub answers: Answers,
     pub failing: Arc<Failing>,
+    pub left: Left,
     /// Asked about codes, where the settings say so.
     pub cello: Client,
     /// Notified when a webhook was stored.
@@ -93,8 +98,23 @@ impl Decider {
         let webhooks = self.store.undecided(BATCH).await?;
         let count = webhooks.len();
         if count == 0 {
+            self.left.end();
             return Ok(0);
         }
+        if self.left.is_over() {
+            self.decide_together(webhooks).await?;
+        } else {
+            self.decide_left(webhooks).await?;
+        }
+        if count < BATCH {
+            self.left.end();
+        }
+        self.decided.notify_one();
+        self.held.notify_one();
+        Ok(count)
+    }
+
+    async fn decide_together(&self, webhooks: Vec<Webhook>) -> Result<(), StoreError> {
         let webhooks: Arc<[Webhook]> = webhooks.into();
         reach(CrashPoint::DecisionBegun);
         if self.store.transact(self.deciding(webhooks.clone())).await.is_err() {
@@ -104,9 +124,7 @@ impl Decider {
             }
         }
         reach(CrashPoint::DecisionStored);
-        self.decided.notify_one();
-        self.held.notify_one();
-        Ok(count)
+        Ok(())
     }
 
     fn deciding(&self, webhooks: Arc<[Webhook]>) -> Work<()> {
@@ -120,7 +138,7 @@ impl Decider {
                 let decided = decide(ledger, &policy, webhook, now)?;
                 warn_of_unsupported(webhook, &decided);
                 failing.warn(&decided.failed, now);
-                reach(CrashPoint::DecisionWritten);
+                reach_with(CrashPoint::DecisionWritten, &webhook.event_id);
             }
             Ok(())
         })
@@ -135,15 +153,19 @@ impl Decider {
                     %problem,
                     "a webhook could not be decided; it is kept, and the others go on"
                 );
-                let (id, note) = (webhook.id, format!("deciding it failed: {problem}"));
-                let set_aside: Work<()> = Box::new(move |ledger| match ledger.is_undecided(id)? {
-                    true => ledger.settle_webhook(id, WebhookState::Unreadable, Some(&note)),
-                    false => Ok(()),
-                });
-                self.store.transact(set_aside).await
+                self.set_aside(webhook, format!("deciding it failed: {problem}")).await
             }
             result => result,
         }
+    }
+
+    async fn set_aside(&self, webhook: &Webhook, note: String) -> Result<(), StoreError> {
+        let id = webhook.id;
+        let set_aside: Work<()> = Box::new(move |ledger| match ledger.is_undecided(id)? {
+            true => ledger.settle_webhook(id, WebhookState::Unreadable, Some(&note)),
+            false => Ok(()),
+        });
+        self.store.transact(set_aside).await
     }
 
     /// Asks about held facts that want it and decides again those whose time is up, at most `BATCH`; returns how

@@ -86,6 +86,7 @@ impl Relay {
             clock: parts.clock.clone(),
             answers: answers::Answers::default(),
             failing: Arc::default(),
+            left: decider::Left::default(),
             stored: parts.stored,
             cello: parts.client.clone(),
             held: Arc::new(Notify::new()),

@@ -205,6 +205,8 @@ pub trait Ledger {
     fn decision_on(&mut self, key: &str) -> Result<Option<DecisionState>, StoreError>;
     /// Whether nothing was decided about a webhook yet.
     fn is_undecided(&mut self, webhook: i64) -> Result<bool, StoreError>;
+    /// Keeps how often the deciding of a webhook was begun; of one that was decided meanwhile, nothing.
+    fn put_tries(&mut self, webhook: i64, tries: u32) -> Result<(), StoreError>;
     /// The decisions on all facts of a webhook.
     fn decision_states(&mut self, webhook: i64) -> Result<Vec<DecisionState>, StoreError>;
 

@@ -43,6 +43,8 @@ pub struct Webhook {
     pub at: Timestamp,
     pub received_at: Timestamp,
     pub body: Vec<u8>,
+    /// How often its deciding was begun by processes that found it left behind.
+    pub tries: u32,
 }
 
 words! {

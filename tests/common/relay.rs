@@ -8,7 +8,7 @@ use cello_relay::config::Config;
 use cello_relay::facts::Scope;
 use cello_relay::providers::{self, Provider};
 use cello_relay::relay::answers::Answers;
-use cello_relay::relay::decider::Decider;
+use cello_relay::relay::decider::{Decider, Left};
 use cello_relay::relay::policy::Policy;
 use cello_relay::relay::{Parts, Relay as Loops};
 use cello_relay::rules::Rules;
@@ -117,6 +117,7 @@ impl Relay {
             clock: Arc::new(move || *clock.lock().unwrap()),
             answers: Answers::default(),
             failing: Arc::default(),
+            left: Left::default(),
             cello,
             stored: Arc::new(Notify::new()),
             held: Arc::new(Notify::new()),

@@ -6,6 +6,7 @@
 #![cfg(feature = "crash-points")]
 
 mod cases;
+mod poison;
 #[path = "../common/postgres.rs"]
 mod postgres;
 #[allow(dead_code, reason = "shared with the tests of the process, which need more of it")]

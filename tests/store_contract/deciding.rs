@@ -25,6 +25,7 @@ contract! {
     what_is_held_is_counted_by_reason,
     a_business_key_makes_one_referral_event,
     what_is_not_there_cannot_be_settled,
+    how_often_the_deciding_of_a_webhook_was_begun_is_kept_until_it_is_decided,
 }
 
 async fn work_that_fails_leaves_nothing_and_others_go_on(store: AnyStore) {
@@ -343,4 +344,19 @@ async fn what_is_not_there_cannot_be_settled(store: AnyStore) {
     let decided = transact(&store, |ledger| ledger.put_decision(&decision(77, DecisionState::Ignore))).await;
     assert!(matches!(decided, Err(StoreError::Damaged(_))), "{decided:?}");
     assert!(transact(&store, |ledger| Ok(ledger.webhook(77)?.is_none())).await.unwrap());
+}
+
+async fn how_often_the_deciding_of_a_webhook_was_begun_is_kept_until_it_is_decided(store: AnyStore) {
+    let (one, other) = (stored(&store, "evt_1").await, stored(&store, "evt_2").await);
+    transact(&store, move |ledger| {
+        ledger.put_tries(one, 2)?;
+        ledger.settle_webhook(other, WebhookState::Ignored, None)?;
+        ledger.put_tries(other, 2)
+    })
+    .await
+    .unwrap();
+    let tries: Vec<u32> = store.undecided(9).await.unwrap().iter().map(|webhook| webhook.tries).collect();
+    assert_eq!(tries, [2]);
+    let decided = transact(&store, move |ledger| Ok(ledger.webhook(other)?.unwrap().tries)).await.unwrap();
+    assert_eq!(decided, 0);
 }

@@ -9,7 +9,11 @@ use super::session::Session;
 use super::values::Row;
 
 /// Step `n` leads from version `n` to `n + 1`.
-const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_keeping.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_keeping.sql"),
+    include_str!("migrations/0003_tries.sql"),
+];
 
 /// The version this program reads and writes.
 pub fn known() -> i64 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{NewWebhook, Receipt, StoreError, Webhook, WebhookState};
 use super::session::Session;
-use super::values::{Row, args, count, millis, scope, time};
+use super::values::{Row, args, count, millis, number, scope, time};
 use crate::crash_points::{CrashPoint, reach};
 
 /// Keeps webhooks in one go, or counts that they came again; the first body stays. In the order of their ids, so that
@@ -47,7 +47,7 @@ pub fn receive(db: &Session, webhooks: &[&NewWebhook]) -> Result<Vec<Receipt>, S
     let places: Vec<usize> = first.into_values().collect();
     let mut receipts = vec![Receipt::Duplicate; webhooks.len()];
     for row in &stored {
-        let n: usize = super::values::number(row, "n")?;
+        let n: usize = number(row, "n")?;
         receipts[places[n - 1]] = Receipt::Stored;
     }
     let again: Vec<[&str; 3]> = webhooks
@@ -100,6 +100,11 @@ pub fn is_undecided(db: &Session, id: i64) -> Result<bool, StoreError> {
     Ok(row.is_some())
 }
 
+pub fn put_tries(db: &Session, id: i64, tries: u32) -> Result<(), StoreError> {
+    db.execute("UPDATE webhook SET tries = $2 WHERE id = $1 AND state = 'undecided'", args![id, i64::from(tries)])?;
+    Ok(())
+}
+
 pub fn settle(db: &Session, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError> {
     let changed = db.execute("UPDATE webhook SET state = $2, note = $3 WHERE id = $1", args![id, state, note])?;
     if changed == 0 {
@@ -118,5 +123,6 @@ fn webhook_of(row: &Row) -> Result<Webhook, StoreError> {
         at: time(row, "at")?,
         received_at: time(row, "received_at")?,
         body: row.get("body")?,
+        tries: number(row, "tries")?,
     })
 }

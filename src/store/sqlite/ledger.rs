@@ -92,6 +92,10 @@ impl Ledger for Books<'_> {
         webhooks::is_undecided(self.0, webhook)
     }
 
+    fn put_tries(&mut self, webhook: i64, tries: u32) -> Result<(), StoreError> {
+        webhooks::put_tries(self.0, webhook, tries)
+    }
+
     fn decision_states(&mut self, webhook: i64) -> Result<Vec<DecisionState>, StoreError> {
         decisions::states(self.0, webhook)
     }

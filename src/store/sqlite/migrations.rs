@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_codes_and_erased_bodies.sql"),
     include_str!("migrations/0004_trace.sql"),
     include_str!("migrations/0005_keeping.sql"),
+    include_str!("migrations/0006_tries.sql"),
 ];
 
 /// The version this program reads and writes.

@@ -39,7 +39,7 @@ pub fn receive(db: &Connection, webhook: &NewWebhook) -> Result<Receipt, StoreEr
 /// What [`webhook`] will find under `id`, without asking.
 pub fn as_stored(id: i64, new: NewWebhook) -> Webhook {
     let NewWebhook { scope, event_id, kind, mode, at, received_at, body } = new;
-    Webhook { id, scope, event_id, kind, mode, at: cut(at), received_at: cut(received_at), body }
+    Webhook { id, scope, event_id, kind, mode, at: cut(at), received_at: cut(received_at), body, tries: 0 }
 }
 
 pub(super) const UNDECIDED: &str = "SELECT w.*, b.body FROM webhook w JOIN webhook_body b ON b.webhook_id = w.id
@@ -64,6 +64,12 @@ pub fn is_undecided(db: &Connection, id: i64) -> Result<bool, StoreError> {
     Ok(is_there)
 }
 
+pub fn put_tries(db: &Connection, id: i64, tries: u32) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE webhook SET tries = ?2 WHERE id = ?1 AND state = 'undecided'")?
+        .execute(params![id, tries])?;
+    Ok(())
+}
+
 pub fn settle(db: &Connection, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError> {
     let changed = db
         .prepare_cached("UPDATE webhook SET state = ?2, note = ?3 WHERE id = ?1")?
@@ -84,5 +90,6 @@ fn webhook_of(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         at: time(row, "at")?,
         received_at: time(row, "received_at")?,
         body: row.get("body")?,
+        tries: row.get("tries")?,
     })
 }
