@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cello_relay::cello::Sandbox;
 use cello_relay::cello::sandbox::Fault;
-use cello_relay::store::{EventState, Store};
+use cello_relay::store::EventState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
