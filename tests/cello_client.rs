@@ -215,6 +215,36 @@ async fn a_connection_that_breaks_after_the_request_was_written_leaves_the_event
 }
 
 #[tokio::test]
+async fn a_connection_that_is_reset_before_or_within_the_answer_leaves_the_event_unsure() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::new(&base_url, "key", "secret".into(), PATIENCE).unwrap();
+    let token = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 19\r\n\r\n{\"accessToken\":\"a\"}";
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"succ";
+    let (login, _) = tokio::join!(client.token(), answer_and_reset(&listener, true, token));
+    login.unwrap();
+    for (reads, answer, status) in [(false, "", None), (true, "", None), (true, half, Some(200))] {
+        let body = purchase("in_1").to_string();
+        let (sent, ()) = tokio::join!(client.send(&body), answer_and_reset(&listener, reads, answer));
+        assert_eq!((sent.outcome, sent.login), (Outcome::Unsure, false), "{reads} {answer}: {}", sent.message);
+        assert!(sent.status.is_none() || sent.status == status, "{:?}", sent.status);
+    }
+}
+
+/// Takes one connection, reads what comes first if it `reads` at all, says `answer`, and ends it with a reset.
+async fn answer_and_reset(listener: &tokio::net::TcpListener, reads: bool, answer: &str) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut stream, _) = listener.accept().await.unwrap();
+    if reads {
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    }
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    if !answer.contains("connection: close") {
+        stream.set_zero_linger().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_a_retry_since_nothing_was_written() {
     let (sandbox, client) = start().await;
     // Closed by the server: what is written to a connection from the pool that is just closing is unsure, and rightly.

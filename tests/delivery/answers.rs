@@ -189,3 +189,95 @@ async fn retry_after_is_obeyed_up_to_the_cap_and_never_shortens_the_schedule() {
     assert_eq!(stage.accepted(), ["short/signup", "longer/signup"]);
     stage.end().await;
 }
+
+#[tokio::test]
+async fn with_every_answer_that_may_carry_it_each_form_of_retry_after_is_obeyed_or_left_out() {
+    let stage = Stage::start().await;
+    let cap = stage.deliverer.settings.retry_after_cap.as_secs();
+    // Dates are by the machine's clock, which in this test is not that of the schedule.
+    let date = |after: i64| {
+        let then = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(after);
+        then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    };
+    let (soon, past) = (date(300), date(-300));
+    for status in [408, 425, 429, 503] {
+        for (value, from, to) in [
+            (None, 5, 5),
+            (Some("120"), 120, 120),
+            (Some("0"), 5, 5),
+            (Some(soon.as_str()), 200, 300),
+            (Some(past.as_str()), 5, 5),
+            (Some("Fri, 01 Jan 2100 00:00:00 GMT"), cap, cap),
+            (Some("Fri, 99 Dec 2026 99:99:99 GMT"), 5, 5),
+            (Some("-60"), 5, 5),
+            (Some("1.5"), 5, 5),
+            (Some("in a minute"), 5, 5),
+            (Some(""), 5, 5),
+            (Some("18446744073709551615"), cap, cap),
+            (Some("18446744073709551616"), 5, 5),
+        ] {
+            let name = format!("{status}-{value:?}/signup");
+            stage.add(&[&name]).await;
+            let fault = Fault::status(status);
+            let fault = value.map_or(fault.clone(), |value| fault.header("retry-after", value));
+            stage.sandbox.fail_next(Endpoint::Events, fault);
+            assert_eq!(stage.drain().await, 1, "{name}");
+
+            let waits = stage.due(&name).await.duration_since(stage.now()).as_secs().unsigned_abs();
+            assert!((from..=to).contains(&waits), "{name}: {waits} s");
+            let id = stage.event(&name).await.id;
+            stage.store.discard(vec![id], "test".into(), "seen".into(), stage.now()).await.unwrap();
+            // So that no answer meets a pause which the ones before it caused.
+            stage.add(&[&name.replace("signup", "purchase")]).await;
+            assert_eq!(stage.drain().await, 1, "{name}");
+        }
+    }
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn one_rejection_among_good_ones_is_the_only_dead_letter() {
+    let stage = Stage::start().await;
+    let names: Vec<String> = (0..9).map(|number| format!("user{number}/signup")).collect();
+    for (number, name) in names.iter().enumerate() {
+        // The stand-in knows no such trigger.
+        let text = if number == 4 { body(name).replace("new-signup", "no-such-thing") } else { body(name) };
+        stage.add_text(name, &text).await;
+    }
+
+    assert_eq!(stage.drain().await, 9);
+
+    let counts = stage.counts().await;
+    assert_eq!((counts.delivered, counts.dead), (8, 1));
+    assert_eq!(stage.state("user4/signup").await, EventState::Dead);
+    assert!(!stage.accepted().contains(&names[4]));
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_200_that_does_not_say_success_is_a_dead_letter_in_whatever_form_and_can_be_sent_again() {
+    let stage = Stage::start().await;
+    for (number, fault) in [
+        Fault::answer(200, r#"{"success":false}"#),
+        Fault::answer(200, r#"{"eventId":"e"}"#),
+        Fault::answer(200, ""),
+        Fault::answer(200, r#"{"success":tr"#),
+        Fault::answer(200, "<!doctype html><title>We are back soon</title>"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("user{number}/signup");
+        stage.add(&[&name]).await;
+        stage.sandbox.fail_next(Endpoint::Events, fault.clone());
+        assert_eq!(stage.drain().await, 1);
+
+        let event = stage.event(&name).await;
+        assert_eq!((event.state, event.attempts[0].status), (EventState::Dead, Some(200)), "{fault:?}");
+        assert!(event.attempts[0].message.starts_with("200 without `success: true`"), "{:?}", event.attempts[0]);
+        stage.store.retry(vec![event.id], stage.now()).await.unwrap();
+        assert_eq!(stage.drain().await, 1);
+        assert_eq!(stage.outcomes(&name).await, ["rejected", "delivered"]);
+    }
+    stage.end().await;
+}

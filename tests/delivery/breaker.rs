@@ -114,3 +114,36 @@ async fn when_cello_is_down_and_names_a_time_the_pause_is_as_long() {
     assert_eq!(stage.drain().await, 8);
     stage.end().await;
 }
+
+#[tokio::test]
+async fn while_cello_comes_and_goes_everything_is_delivered_once_in_order_and_nothing_is_given_up() {
+    let stage = Stage::start().await;
+    let users = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let names: Vec<String> =
+        ["signup", "purchase", "refund"].iter().flat_map(|what| users.map(|user| format!("{user}/{what}"))).collect();
+    stage.add(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    // Back for one answer each time; fewer failures than one event has tries, whoever meets them.
+    for bad in [5, 2, 1, 5] {
+        for _ in 0..bad {
+            stage.sandbox.fail_next(Endpoint::Events, Fault::status(502));
+        }
+        stage.sandbox.fail_next(Endpoint::Events, Fault::Delay(Duration::ZERO));
+    }
+
+    while stage.counts().await.waiting > 0 {
+        stage.drain().await;
+        stage.pass(secs(300));
+    }
+
+    let counts = stage.counts().await;
+    assert_eq!((counts.delivered, counts.dead), (24, 0), "{counts:?}");
+    let mut accepted = stage.accepted();
+    for user in users {
+        let own: Vec<_> = accepted.iter().filter(|name| name.starts_with(user)).collect();
+        assert_eq!(own, ["signup", "purchase", "refund"].map(|what| format!("{user}/{what}")).each_ref());
+    }
+    accepted.sort();
+    accepted.dedup();
+    assert_eq!(accepted.len(), 24);
+    stage.end().await;
+}

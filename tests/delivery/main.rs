@@ -6,6 +6,7 @@ mod common;
 
 mod answers;
 mod breaker;
+mod clock;
 mod leases;
 mod login;
 mod order;
