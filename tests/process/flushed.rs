@@ -3,12 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::process::Command;
 
 use cello_relay::cello::Sandbox;
 use tokio::task::JoinSet;
 
-use crate::stage::{Place, Serving, customer_created, event_id};
+use crate::stage::{Place, Serving, customer_created, event_id, traced};
 
 const WEBHOOKS: usize = 60;
 const POSTERS: usize = 6;
@@ -17,7 +16,10 @@ const POSTERS: usize = 6;
 async fn each_answered_webhook_was_written_and_flushed_between_reading_and_answering() {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
     let trace = place.folder.path().join("calls.txt");
-    let serving = Serving::start(traced(&place.serve(&cello), &trace.display().to_string())).await;
+    // As long as a page of the store with its head, so that what is written can be recognised.
+    let options =
+        ["-y", "-s", "4200", "-e", "trace=recvfrom,sendto,pwrite64,fsync,fdatasync", "-o", trace.to_str().unwrap()];
+    let serving = Serving::start(traced(&place.serve(&cello), &options)).await;
     let mut posters = JoinSet::new();
     for poster in 0..POSTERS {
         let post = serving.post.clone();
@@ -57,19 +59,6 @@ async fn each_answered_webhook_was_written_and_flushed_between_reading_and_answe
             calls[answered].text
         );
     }
-}
-
-/// The same command with its system calls written down. It keeps its process id.
-fn traced(command: &Command, to: &str) -> Command {
-    let mut traced = Command::new("strace");
-    // As long as a page of the store with its head, so that what is written can be recognised.
-    traced.args(["-D", "-f", "-y", "-s", "4200", "-e", "trace=recvfrom,sendto,pwrite64,fsync,fdatasync", "-o", to]);
-    traced.arg(command.get_program()).args(command.get_args());
-    traced.current_dir(command.get_current_dir().unwrap()).env_clear();
-    for (name, value) in command.get_envs() {
-        traced.env(name, value.unwrap());
-    }
-    traced
 }
 
 /// A system call, from its first line in the trace to its last.

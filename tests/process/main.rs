@@ -2,10 +2,13 @@
 
 mod codes;
 mod commands;
+mod disk;
 mod flushed;
 mod killed;
 mod mended_rules;
 mod refused;
+mod restored;
 mod serving;
 #[allow(dead_code, reason = "shared with other tests of the process, which need more of it")]
 mod stage;
+mod under_load;

@@ -14,6 +14,7 @@ use cello_relay::http;
 use cello_relay::store::{self, Life, Store};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use reqwest::Response;
 use serde_json::Value;
 use sha2::Sha256;
 use tempfile::TempDir;
@@ -90,6 +91,18 @@ impl Place {
     }
 }
 
+/// The same command under strace with these options, which sees its system calls and may let them fail. It keeps its
+/// process id.
+pub fn traced(command: &Command, options: &[&str]) -> Command {
+    let mut traced = Command::new("strace");
+    traced.args(["-D", "-f"]).args(options).arg(command.get_program()).args(command.get_args());
+    traced.current_dir(command.get_current_dir().unwrap()).env_clear();
+    for (name, value) in command.get_envs() {
+        traced.env(name, value.unwrap());
+    }
+    traced
+}
+
 /// A command that has ended: exit code, standard output, standard error.
 pub fn ended(mut command: Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
@@ -122,8 +135,13 @@ impl Post {
 
     /// Posts a webhook with whatever is to prove that it is genuine.
     pub async fn with(&self, provider: &str, header: &str, value: &str, body: &str) -> reqwest::Result<u16> {
+        Ok(self.answer(provider, header, value, body).await?.status().as_u16())
+    }
+
+    /// The same, with all that was answered.
+    pub async fn answer(&self, provider: &str, header: &str, value: &str, body: &str) -> reqwest::Result<Response> {
         let url = format!("{}/webhooks/{provider}", self.url);
-        Ok(self.http.post(url).header(header, value).body(body.to_owned()).send().await?.status().as_u16())
+        self.http.post(url).header(header, value).body(body.to_owned()).send().await
     }
 }
 
@@ -166,6 +184,14 @@ impl Serving {
     pub async fn get_admin(&self, path: &str) -> (u16, String) {
         let answer = self.post.http.get(format!("{}{path}", self.admin_url)).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The most memory it has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let id = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Ends it at once, as a power cut or the kernel would.
