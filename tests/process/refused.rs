@@ -68,6 +68,25 @@ async fn a_second_one_on_the_same_store_is_refused_with_a_sentence_and_the_first
 }
 
 #[tokio::test]
+async fn a_damaged_store_is_refused_with_what_is_wrong_and_what_to_do_and_nothing_in_it_is_changed() {
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    drop(cello_relay::store::Sqlite::open(&place.database_url(), true).unwrap());
+    let path = place.folder.path().join("relay.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The pages after the schema, as a bad disk would leave them.
+    bytes[20 * 4096..].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let command = place.serve(&cello);
+    let (code, _, err) = tokio::task::spawn_blocking(move || ended(command)).await.unwrap();
+
+    assert_eq!(code, 2);
+    assert!(err.contains(&format!("the store cannot be opened at {}: it is damaged (", path.display())), "{err}");
+    assert!(err.contains("; restore a backup"), "{err}");
+    assert!(std::fs::read(&path).unwrap() == bytes);
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_is_named_with_its_setting() {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
     let taken = cello.base_url.strip_prefix("http://").unwrap().to_owned();
