@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they share: how a command ends and how it says what went wrong.
 
+pub mod backup;
 pub mod cello;
 pub mod check;
 pub mod events;
@@ -76,6 +77,10 @@ pub enum Command {
     /// Look into the store: list, show one whole life, say why, retry, discard, remap
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Copy the store to a file while a relay works on it, and look the copy through
+    ///
+    /// For a store that is a file; PostgreSQL has its own tools. With --json: one object.
+    Backup(backup::Args),
     /// Erase what the store holds of a person; without --yes, only say what that would be
     ///
     /// The bodies of all webhooks about them, what the directory knows beyond ids and code, and the address and the name
@@ -106,6 +111,7 @@ impl Cli {
             Command::Rules(args) => rules::run(&args, &load(Purpose::Offline)?, self.json),
             Command::Check(args) => check::run(&args, self.config.as_deref(), self.json).await,
             Command::Events(command) => events::run(command, &load(Purpose::Store)?, self.json).await,
+            Command::Backup(args) => backup::run(&args, &load(Purpose::Store)?, self.json),
             Command::Forget(args) => forget::run(args, &load(Purpose::Store)?, self.json).await,
             Command::Cello(command) => cello::run(command, &load(Purpose::CelloOnly)?, self.json).await,
         }

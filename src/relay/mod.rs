@@ -141,7 +141,11 @@ pub async fn take_up(store: &dyn Store, delivery: &Delivery, now: Timestamp) -> 
     let left_until = if store.is_shared() { now } else { Timestamp::MAX };
     let unsure = store.recover(left_until, hold).await?;
     if unsure > 0 {
-        tracing::warn!(count = unsure, held = hold, "referral events were being sent when the last process ended");
+        tracing::warn!(
+            count = unsure,
+            held = hold,
+            "it is not known of some referral events whether they were sent: the last process died, or this is a backup"
+        );
     }
     store
         .transact(Box::new(move |ledger| {

@@ -1,5 +1,6 @@
 //! The commands as people run them: the built binary, its words and its exit codes.
 
+mod backup;
 mod check;
 mod events;
 mod explain;

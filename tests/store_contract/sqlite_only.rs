@@ -1,15 +1,18 @@
 //! What only a file can be asked: that it is there afterwards, and that the wrong one is refused.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cello_relay::facts::Scope;
-use cello_relay::store::{DecisionRecord, DecisionState, Erasing, NewWebhook, Sqlite, Store, StoreError, WebhookState};
-
+use cello_relay::store::{
+    Counts, DecisionRecord, DecisionState, Erasing, NewWebhook, Receipt, Sqlite, Store, StoreError, Then, WebhookState,
+};
+use jiff::Timestamp;
 use tempfile::TempDir;
 
-use crate::given::{self, AnyStore, at, claim, keys, stored, transact, url, waiting, webhook};
+use crate::given::{self, AnyStore, at, claim, keys, stored, transact, try_one, url, waiting, webhook};
 
 #[tokio::test]
 async fn what_was_answered_is_in_the_files_already() {
@@ -302,4 +305,82 @@ async fn what_is_erased_is_gone_from_the_file() {
     let file = fs::read(folder.path().join("relay.db")).unwrap();
     assert!(!file.windows(8).any(|bytes| bytes == b"somebody"));
     assert!(file.windows(5).any(|bytes| bytes == b"evt_1"));
+}
+
+fn back_up(folder: &TempDir) -> (Result<Counts, StoreError>, PathBuf) {
+    let to = folder.path().join("copy.db");
+    (Sqlite::back_up(&url(folder), &to, at(50)), to)
+}
+
+/// The copy in a folder of its own, as after a restore.
+fn restored(copy: &Path) -> (AnyStore, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(copy, folder.path().join("relay.db")).unwrap();
+    (Arc::new(Sqlite::open(&url(&folder), true).unwrap()), folder)
+}
+
+#[tokio::test]
+async fn a_backup_is_made_while_the_store_is_open_and_holds_everything_up_to_then() {
+    let (store, folder) = given::on_file();
+    waiting(&store, &["a/1"]).await;
+    try_one(&store, 3, Then::Delivered).await;
+    stored(&store, "evt_1").await;
+    let (copied, copy) = back_up(&folder);
+    assert_eq!(copied.unwrap(), store.counts().await.unwrap());
+    stored(&store, "evt_after").await;
+
+    let (again, _folder) = restored(&copy);
+    assert_eq!(again.life("evt_1").await.unwrap().len(), 1);
+    assert_eq!(again.life("evt_after").await.unwrap().len(), 0);
+    assert_eq!(again.receive(webhook("evt_1")).await.unwrap(), Receipt::Duplicate);
+    assert_eq!(again.counts().await.unwrap().delivered, 1);
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600, "it is for its owner only");
+}
+
+#[tokio::test]
+async fn a_backup_replaces_no_file_and_leaves_none_where_it_fails() {
+    let (_store, folder) = given::on_file();
+    fs::write(folder.path().join("copy.db"), "mine").unwrap();
+    let (refused, copy) = back_up(&folder);
+    assert!(refused.unwrap_err().to_string().contains("there is such a file already"));
+    assert_eq!(fs::read(&copy).unwrap(), b"mine");
+
+    let nowhere = folder.path().join("no/folder.db");
+    assert!(Sqlite::back_up(&url(&folder), &nowhere, at(50)).is_err());
+    let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.into_iter().all(|name| !name.contains("partial")));
+}
+
+#[tokio::test]
+async fn what_waited_in_a_backup_is_unsure_once_and_what_comes_later_is_not() {
+    let (store, folder) = given::on_file();
+    waiting(&store, &["a/1", "a/2", "b/3"]).await;
+    let (copied, copy) = back_up(&folder);
+    copied.unwrap();
+
+    let (held, _folder) = restored(&copy);
+    assert_eq!(held.recover(Timestamp::MAX, true).await.unwrap(), 3);
+    let counts = held.counts().await.unwrap();
+    assert!(counts.add_up());
+    assert_eq!((counts.waiting, counts.unsure), (0, 3));
+    let told = held.life("evt_a/1+a/2+b/3").await.unwrap().remove(0).referral_events.remove(0).attempts.remove(0);
+    assert_eq!((told.outcome.as_str(), told.at), ("unsure", at(50)));
+    waiting(&held, &["c/4"]).await;
+    assert_eq!(held.recover(Timestamp::MAX, true).await.unwrap(), 0, "the next start is an ordinary one");
+
+    let (sent_again, _folder) = restored(&copy);
+    assert_eq!(sent_again.recover(Timestamp::MAX, false).await.unwrap(), 3);
+    assert_eq!(keys(&claim(&sent_again, 2).await), ["a/1", "b/3"], "in order, as before");
+}
+
+#[tokio::test]
+async fn a_backup_beside_the_log_of_what_was_there_before_is_refused() {
+    let (store, folder) = given::on_file();
+    stored(&store, "evt_1").await;
+    let (_, copy) = back_up(&folder);
+    let after = tempfile::tempdir().unwrap();
+    fs::copy(&copy, after.path().join("relay.db")).unwrap();
+    fs::copy(folder.path().join("relay.db-wal"), after.path().join("relay.db-wal")).unwrap();
+    let refused = Sqlite::open(&url(&after), true).err().unwrap().to_string();
+    assert!(refused.contains("relay.db-wal beside it belongs to the file that was there before"), "{refused}");
 }

@@ -4,7 +4,7 @@
 //! starts on settings that would lose what was answered.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -78,6 +78,7 @@ pub fn claim(path: &Path, exclusive: bool) -> Result<Opened, StoreError> {
     if is_new {
         flush_folder(folder).map_err(|error| refuse(format!("its folder cannot be flushed to disk: {error}")))?;
     }
+    refuse_log_of_another(path).map_err(refuse)?;
     // Two names of one file must meet at one lock.
     let path = path.canonicalize().map_err(|error| refuse(error.to_string()))?;
     let lock = if exclusive { Some(lock(&path)?) } else { None };
@@ -106,9 +107,29 @@ pub fn is_locked(path: &Path) -> bool {
 }
 
 fn lock_of(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     name.into()
+}
+
+/// Refuses a file that has no log with a log beside it, as when a backup was put in place of a store and what was beside
+/// that was left: SQLite would write pages of the one into the other.
+fn refuse_log_of_another(path: &Path) -> Result<(), String> {
+    let log = beside(path, "-wal");
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    // <https://www.sqlite.org/fileformat.html>: byte 18 is 2 for a file that is written through a log.
+    if read.is_ok() && header[18] == 1 && log.exists() {
+        return Err(format!(
+            "{} beside it belongs to the file that was there before; delete it, and the one that ends with -shm",
+            log.display()
+        ));
+    }
+    Ok(())
 }
 
 /// The connection that writes, on tables of the version this program knows.
@@ -145,6 +166,23 @@ pub fn writing(opened: &Opened) -> Result<Connection, StoreError> {
     };
     migrations::run(&db)?;
     Ok(db)
+}
+
+/// Refuses a file whose tables are not those that this program knows.
+pub fn refuse_other_version(db: &Connection, path: &Path) -> Result<(), StoreError> {
+    let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let owner = number("application_id").map_err(|error| problem(path, error))?;
+    let found = migrations::found(db).map_err(|error| problem(path, error))?;
+    if owner == APPLICATION_ID && found == migrations::known() {
+        return Ok(());
+    }
+    if owner == APPLICATION_ID && found > migrations::known() {
+        return Err(StoreError::TooNew { found, known: migrations::known() });
+    }
+    Err(StoreError::Open {
+        path: path.display().to_string(),
+        problem: "it is not a store of this version; `cello-relay serve` of this version brings an older one up".into(),
+    })
 }
 
 /// The connection that reads and cannot write.
@@ -289,6 +327,20 @@ fn touch(path: &Path, create: bool) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Makes an empty file for its owner only.
+pub fn touch_new(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// See [`flush_folder`].
+pub fn flush_folder_of(path: &Path) -> io::Result<()> {
+    flush_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 /// A new file survives a power cut only when its folder was flushed, too.

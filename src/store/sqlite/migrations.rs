@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_trace.sql"),
     include_str!("migrations/0005_keeping.sql"),
     include_str!("migrations/0006_tries.sql"),
+    include_str!("migrations/0007_marks.sql"),
 ];
 
 /// The version this program reads and writes.

@@ -3,6 +3,7 @@
 //! One thread writes and shares its flushes among all who wait; another reads, so that a long look at the history
 //! never delays a webhook. SQL of this dialect stands in this folder and nowhere else.
 
+mod backup;
 #[cfg(test)]
 mod broken_steps;
 mod decisions;
@@ -12,6 +13,7 @@ mod file;
 mod forgetting;
 mod history;
 mod ledger;
+mod marks;
 mod migrations;
 mod past;
 #[cfg(test)]
@@ -23,7 +25,7 @@ mod values;
 mod webhooks;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -77,6 +79,15 @@ impl Sqlite {
     /// A store that ends with this handle: for tests and throw-away relays.
     pub fn in_memory() -> Result<Self, StoreError> {
         Ok(Self { reader: None, writer: Writer::start(file::in_memory)?, _lock: None })
+    }
+
+    /// Copies the file that `database_url` names to a new one, also while a relay serves from it.
+    ///
+    /// # Errors
+    ///
+    /// When there is such a file, or the copy is not sound; nothing is left then.
+    pub fn back_up(database_url: &str, to: &Path, now: Timestamp) -> Result<Counts, StoreError> {
+        backup::back_up(database_url, to, now)
     }
 
     /// Whether a process serves from the file that `database_url` names.

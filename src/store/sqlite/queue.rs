@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
 use super::decisions::mention;
+use super::marks::{self, Mark};
 use super::values::{count, latest_due, millis, optional_time, time};
 use crate::crash_points::{CrashPoint, reach};
 
@@ -170,7 +171,28 @@ pub fn recover(db: &Connection, now: Timestamp, hold_unsure: bool) -> Result<usi
         }
         reach(CrashPoint::RecoveryWritten);
     }
-    Ok(lost.len())
+    Ok(lost.len() + recover_backup(db, hold_unsure)?)
+}
+
+/// In a copy, whatever waited may have been sent since.
+fn recover_backup(db: &Connection, hold_unsure: bool) -> Result<usize, StoreError> {
+    let Some((_, copied_at)) = marks::find(db, Mark::Backup)? else { return Ok(0) };
+    let waiting: Vec<i64> = db
+        .prepare("SELECT id FROM referral_event WHERE state = 'waiting' ORDER BY id")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in &waiting {
+        db.prepare_cached(
+            "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
+             VALUES (?1, ?2, 0, 'unsure', 'This store is a backup; whether it was sent since is not known.', 0)",
+        )?
+        .execute(params![id, millis(copied_at)])?;
+        if hold_unsure {
+            move_to(db, *id, EventState::Unsure, None)?;
+        }
+    }
+    marks::remove(db, Mark::Backup)?;
+    Ok(waiting.len())
 }
 
 pub(super) const NEXT_DUE: &str = "SELECT due_at FROM referral_event INDEXED BY referral_event_due

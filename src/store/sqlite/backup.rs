@@ -1,0 +1,77 @@
+//! A copy of the file, made while a relay works on it.
+//!
+//! The copy is of one moment, is looked through before it gets its name, and is marked, so that a relay that starts on it
+//! knows that it does not know what was sent since. It never replaces a file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::{Counts, StoreError};
+use super::file::{self, Place};
+use super::marks::{self, Mark};
+use super::{history, migrations};
+
+pub fn back_up(database_url: &str, to: &Path, now: Timestamp) -> Result<Counts, StoreError> {
+    let refuse = |problem: &str| StoreError::Open { path: to.display().to_string(), problem: problem.into() };
+    let Place::File(path) = Place::parse(database_url)? else {
+        return Err(refuse("the store is in memory and ends with its process, so there is nothing to copy"));
+    };
+    let store = file::reading(&file::claim(&path, false)?.path)?;
+    file::refuse_other_version(&store, &path)?;
+    if to.exists() {
+        return Err(refuse("there is such a file already; name another, or move it away"));
+    }
+    let partial = partial_of(to);
+    let made = file::touch_new(&partial).map_err(|error| refuse(&error.to_string())).and_then(|()| {
+        copy(&store, &partial)?;
+        let counts = examine(&partial, now)?;
+        fs::rename(&partial, to).map_err(|error| refuse(&error.to_string()))?;
+        file::flush_folder_of(to).map_err(|error| refuse(&format!("its folder cannot be flushed to disk: {error}")))?;
+        Ok(counts)
+    });
+    if made.is_err() {
+        let _ = fs::remove_file(&partial);
+    }
+    made
+}
+
+fn partial_of(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+fn copy(store: &Connection, to: &Path) -> Result<(), StoreError> {
+    // It writes to the copy and reads from the store, which this pragma would take for one.
+    store.execute_batch("PRAGMA query_only = OFF")?;
+    store.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}
+
+/// Looks through all of the copy, and marks it.
+fn examine(path: &Path, now: Timestamp) -> Result<Counts, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let copy = Connection::open_with_flags(path, flags)?;
+    copy.execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON")?;
+    let wrong = |problem: String| Err(StoreError::Damaged(format!("the copy is not sound ({problem}); try it again")));
+    let found: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return wrong(found);
+    }
+    if copy.prepare("PRAGMA foreign_key_check")?.exists([])? {
+        return wrong("something in it belongs to what is not there".into());
+    }
+    let counts = history::counts(&copy)?;
+    if !counts.add_up() {
+        return wrong("its numbers do not add up".into());
+    }
+    if migrations::found(&copy)? != migrations::known() {
+        return wrong("it is of another version".into());
+    }
+    marks::put(&copy, Mark::Backup, "", now)?;
+    copy.close().map_err(|(_, error)| error)?;
+    Ok(counts)
+}

@@ -1,0 +1,44 @@
+//! What a start must know of a file as a whole: that it is a copy, or that another store goes on with it.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::StoreError;
+use super::values::{millis, time};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// A copy: what waited when it was made may have been sent since.
+    Backup,
+}
+
+impl Mark {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+        }
+    }
+}
+
+pub fn put(db: &Connection, mark: Mark, value: &str, at: Timestamp) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT OR REPLACE INTO mark (name, value, at) VALUES (?1, ?2, ?3)",
+        params![mark.name(), value, millis(at)],
+    )?;
+    Ok(())
+}
+
+/// Its value and when it was made.
+pub fn find(db: &Connection, mark: Mark) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let mark = db
+        .query_row("SELECT value, at FROM mark WHERE name = ?1", [mark.name()], |row| {
+            Ok((row.get("value")?, time(row, "at")?))
+        })
+        .optional()?;
+    Ok(mark)
+}
+
+pub fn remove(db: &Connection, mark: Mark) -> Result<(), StoreError> {
+    db.execute("DELETE FROM mark WHERE name = ?1", [mark.name()])?;
+    Ok(())
+}
