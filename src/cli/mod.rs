@@ -5,6 +5,7 @@ pub mod cello;
 pub mod check;
 pub mod events;
 mod explain;
+pub mod export;
 mod files;
 pub mod forget;
 pub mod map;
@@ -81,6 +82,11 @@ pub enum Command {
     ///
     /// For a store that is a file; PostgreSQL has its own tools. With --json: one object.
     Backup(backup::Args),
+    /// Write everything in the store as JSON lines: each webhook with its decisions, referral events and attempts
+    ///
+    /// In order of arrival, one object on each line, with and without --json, as `events show --json` has it. Works
+    /// beside a running relay, and needs the same memory for a long history as for a short one.
+    Export(export::Args),
     /// Erase what the store holds of a person; without --yes, only say what that would be
     ///
     /// The bodies of all webhooks about them, what the directory knows beyond ids and code, and the address and the name
@@ -112,6 +118,7 @@ impl Cli {
             Command::Check(args) => check::run(&args, self.config.as_deref(), self.json).await,
             Command::Events(command) => events::run(command, &load(Purpose::Store)?, self.json).await,
             Command::Backup(args) => backup::run(&args, &load(Purpose::Store)?, self.json),
+            Command::Export(args) => export::run(&args, &load(Purpose::Store)?).await,
             Command::Forget(args) => forget::run(args, &load(Purpose::Store)?, self.json).await,
             Command::Cello(command) => cello::run(command, &load(Purpose::CelloOnly)?, self.json).await,
         }

@@ -130,6 +130,9 @@ pub trait Store: Send + Sync {
     /// subscription id, or the number of a referral event. In order of arrival.
     async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError>;
 
+    /// The next whole lives in order of arrival, of webhooks that first arrived at `since` or later.
+    async fn lives_after(&self, webhook: i64, since: Option<Timestamp>, limit: usize) -> Result<Vec<Life>, StoreError>;
+
     /// The next webhooks in order of arrival, with those whose body is gone.
     async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError>;
 

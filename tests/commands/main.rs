@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod events;
 mod explain;
+mod export;
 mod forget;
 mod given;
 mod help;

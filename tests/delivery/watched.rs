@@ -164,6 +164,9 @@ impl Store for Watched {
     async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError> {
         self.store.erase_settled(settled, now).await
     }
+    async fn lives_after(&self, webhook: i64, since: Option<Timestamp>, limit: usize) -> Result<Vec<Life>, StoreError> {
+        self.store.lives_after(webhook, since, limit).await
+    }
     async fn forget(&self, forgetting: Forgetting, now: Timestamp) -> Result<Forgotten, StoreError> {
         self.store.forget(forgetting, now).await
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use cello_relay::cello::Sandbox;
-use cello_relay::store::{EventState, Store};
+use cello_relay::store::EventState;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 

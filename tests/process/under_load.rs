@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use cello_relay::cello::Sandbox;
 use cello_relay::cello::sandbox::Fault;
-use cello_relay::store::Store;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 

@@ -282,6 +282,9 @@ impl Store for FakeStore {
     async fn erase_settled(&self, _: Settled, _: Timestamp) -> Result<Erased, StoreError> {
         unreachable!()
     }
+    async fn lives_after(&self, _: i64, _: Option<Timestamp>, _: usize) -> Result<Vec<Life>, StoreError> {
+        unreachable!()
+    }
     async fn forget(&self, _: Forgetting, _: Timestamp) -> Result<Forgotten, StoreError> {
         unreachable!()
     }

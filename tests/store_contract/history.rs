@@ -2,10 +2,10 @@
 
 use cello_relay::decision::{Warning, WarningCode};
 use cello_relay::store::{
-    Counts, DecisionRecord, DecisionState, EventFilter, EventRow, EventState, Then, WebhookState,
+    Counts, DecisionRecord, DecisionState, EventFilter, EventRow, EventState, NewWebhook, Then, WebhookState,
 };
 
-use crate::given::{AnyStore, at, attempt, claim, decision, event, stored, transact, try_one, webhook};
+use crate::given::{AnyStore, at, attempt, claim, decision, event, stored, transact, try_one, waiting, webhook};
 
 contract! {
     both_equations_hold_after_every_step,
@@ -13,6 +13,7 @@ contract! {
     a_life_tells_everything,
     the_list_has_a_line_for_each_decision_newest_first,
     the_list_is_filtered_by_either_kind_of_state_and_by_provider,
+    lives_come_page_by_page_in_order_of_arrival,
 }
 
 async fn both_equations_hold_after_every_step(store: AnyStore) {
@@ -196,4 +197,26 @@ async fn the_list_is_filtered_by_either_kind_of_state_and_by_provider(store: Any
         let filter = EventFilter { state: state.map(Into::into), provider: provider.map(Into::into), limit: 9 };
         assert_eq!(lines(&store.list(filter).await.unwrap()), rows, "{state:?} {provider:?}");
     }
+}
+
+async fn lives_come_page_by_page_in_order_of_arrival(store: AnyStore) {
+    for (event_id, second) in [("evt_1", 5), ("evt_2", 6), ("evt_3", 7)] {
+        store.receive(NewWebhook { received_at: at(second), ..webhook(event_id) }).await.unwrap();
+    }
+    waiting(&store, &["a/1"]).await;
+    let page = async |after, since: Option<i64>, limit| {
+        let lives = store.lives_after(after, since.map(at), limit).await.unwrap();
+        lives.into_iter().map(|life| (life.webhook_id, life.event_id)).collect::<Vec<_>>()
+    };
+    let all = page(0, None, 9).await;
+    assert_eq!(
+        all.iter().map(|(_, event_id)| event_id.as_str()).collect::<Vec<_>>(),
+        ["evt_1", "evt_2", "evt_3", "evt_a/1"]
+    );
+    assert_eq!(page(0, None, 2).await, all[..2]);
+    assert_eq!(page(all[1].0, None, 2).await, all[2..]);
+    assert_eq!(page(all[3].0, None, 2).await, []);
+    assert_eq!(page(0, Some(6), 9).await, all[1..3], "and the last one arrived at second 1");
+    let life = store.lives_after(all[2].0, None, 1).await.unwrap().remove(0);
+    assert_eq!(life.referral_events[0].key, "a/1", "with all that came of it");
 }

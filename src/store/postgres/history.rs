@@ -1,11 +1,13 @@
 //! What people ask: the list, one whole life, and the numbers.
 
+use jiff::Timestamp;
+
 use super::super::{
     Counts, EventFilter, EventRow, EventState, EventSummary, Life, LifeAttempt, LifeDecision, LifeEvent, StoreError,
     WebhookState,
 };
 use super::session::Session;
-use super::values::{Row, Value, args, count, from_json, number, optional_json, optional_time, time};
+use super::values::{Row, Value, args, count, from_json, millis, number, optional_json, optional_time, time};
 
 macro_rules! list {
     ($($rest:literal),+) => {
@@ -61,6 +63,16 @@ pub fn life(db: &Session, id: &str) -> Result<Vec<Life>, StoreError> {
     let its_number: Option<i64> = id.parse().ok();
     let webhooks = db.query(NAMED, args![id, its_number])?;
     webhooks.iter().map(|row| life_of(db, row.get("webhook_id")?)).collect()
+}
+
+/// The next whole lives in order of arrival.
+pub fn lives_after(db: &Session, after: i64, since: Option<Timestamp>, limit: usize) -> Result<Vec<Life>, StoreError> {
+    let since = millis(since.unwrap_or(Timestamp::MIN));
+    let webhooks = db.query(
+        "SELECT id FROM webhook WHERE id > $1 AND received_at >= $2 ORDER BY id LIMIT $3",
+        args![after, since, count(limit)],
+    )?;
+    webhooks.iter().map(|row| life_of(db, row.get("id")?)).collect()
 }
 
 /// Both equations, from one statement and so from one moment.

@@ -193,6 +193,10 @@ impl Store for Postgres {
         self.reader.run(move |db| history::life(db, &id)).await
     }
 
+    async fn lives_after(&self, webhook: i64, since: Option<Timestamp>, limit: usize) -> Result<Vec<Life>, StoreError> {
+        self.reader.run(move |db| history::lives_after(db, webhook, since, limit)).await
+    }
+
     async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError> {
         self.reader.run(move |db| past::webhooks_after(db, webhook, limit)).await
     }

@@ -1,12 +1,13 @@
 //! What people ask: the list, one whole life, and the numbers.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql, params};
 
 use super::super::{
     Counts, EventFilter, EventRow, EventState, EventSummary, Life, LifeAttempt, LifeDecision, LifeEvent, StoreError,
     WebhookState,
 };
-use super::values::{count, from_json, optional_json, optional_time, size, time};
+use super::values::{count, from_json, millis, optional_json, optional_time, size, time};
 
 macro_rules! list {
     ($($rest:literal),+) => {
@@ -62,6 +63,22 @@ pub fn life(db: &Connection, id: &str) -> Result<Vec<Life>, StoreError> {
     let number: Option<i64> = id.parse().ok();
     let webhooks: Vec<i64> =
         db.prepare_cached(NAMED)?.query_map(params![id, number], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    webhooks.into_iter().map(|webhook| life_of(db, webhook)).collect()
+}
+
+pub(super) const LIVES_AFTER: &str = "SELECT id FROM webhook WHERE id > ?1 AND received_at >= ?2 ORDER BY id LIMIT ?3";
+
+/// The next whole lives in order of arrival.
+pub fn lives_after(
+    db: &Connection,
+    after: i64,
+    since: Option<Timestamp>,
+    limit: usize,
+) -> Result<Vec<Life>, StoreError> {
+    let since = millis(since.unwrap_or(Timestamp::MIN));
+    let mut statement = db.prepare_cached(LIVES_AFTER)?;
+    let webhooks: Vec<i64> =
+        statement.query_map(params![after, since, count(limit)], |row| row.get(0))?.collect::<Result<_, _>>()?;
     webhooks.into_iter().map(|webhook| life_of(db, webhook)).collect()
 }
 

@@ -189,6 +189,10 @@ impl Store for Sqlite {
         self.read(move |db| history::life(db, &id)).await
     }
 
+    async fn lives_after(&self, webhook: i64, since: Option<Timestamp>, limit: usize) -> Result<Vec<Life>, StoreError> {
+        self.read(move |db| history::lives_after(db, webhook, since, limit)).await
+    }
+
     async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError> {
         self.read(move |db| past::webhooks_after(db, webhook, limit)).await
     }

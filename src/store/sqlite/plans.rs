@@ -22,6 +22,7 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         directory::FORGET_CODES,
         history::LIST_BY_WEBHOOK_STATE,
         history::LIST_BY_EVENT_STATE,
+        history::LIVES_AFTER,
         past::WEBHOOKS_AFTER,
         past::DECISIONS_BETWEEN,
         past::EVENTS_AFTER,
