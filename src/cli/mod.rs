@@ -9,6 +9,7 @@ pub mod export;
 mod files;
 pub mod forget;
 pub mod map;
+pub mod move_store;
 pub mod output;
 pub mod replay;
 pub mod rules;
@@ -87,6 +88,11 @@ pub enum Command {
     /// In order of arrival, one object on each line, with and without --json, as `events show --json` has it. Works
     /// beside a running relay, and needs the same memory for a long history as for a short one.
     Export(export::Args),
+    /// Move a filled SQLite store to an empty PostgreSQL database; no relay may be running
+    ///
+    /// All of it or nothing, and the numbers of both are compared. The file stays, and no relay starts on it any more.
+    /// With --json: one object.
+    Move(move_store::Args),
     /// Erase what the store holds of a person; without --yes, only say what that would be
     ///
     /// The bodies of all webhooks about them, what the directory knows beyond ids and code, and the address and the name
@@ -119,6 +125,7 @@ impl Cli {
             Command::Events(command) => events::run(command, &load(Purpose::Store)?, self.json).await,
             Command::Backup(args) => backup::run(&args, &load(Purpose::Store)?, self.json),
             Command::Export(args) => export::run(&args, &load(Purpose::Store)?).await,
+            Command::Move(args) => move_store::run(&args, &load(Purpose::Store)?, self.json),
             Command::Forget(args) => forget::run(args, &load(Purpose::Store)?, self.json).await,
             Command::Cello(command) => cello::run(command, &load(Purpose::CelloOnly)?, self.json).await,
         }

@@ -6,6 +6,7 @@
 mod erasing;
 mod forgetting;
 mod history;
+mod moving;
 mod past;
 mod postgres;
 mod records;
@@ -25,6 +26,7 @@ use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, P
 pub use erasing::*;
 pub use forgetting::{Forgetting, Forgotten, ForgottenCustomer, InTheWay};
 pub use history::*;
+pub use moving::{Moved, move_to_server, moved_columns};
 pub use past::*;
 pub use postgres::{Postgres, Server};
 pub use records::*;

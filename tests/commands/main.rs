@@ -9,6 +9,7 @@ mod forget;
 mod given;
 mod help;
 mod map;
+mod move_store;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod remap;

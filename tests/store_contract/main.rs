@@ -11,6 +11,7 @@ mod delivering;
 mod erasing;
 mod forgetting;
 mod history;
+mod moving;
 mod past;
 #[path = "../common/postgres.rs"]
 mod postgres;

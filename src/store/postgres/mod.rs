@@ -14,6 +14,7 @@ mod forgetting;
 mod history;
 mod ledger;
 mod migrations;
+mod moving;
 mod past;
 mod queue;
 mod receiver;
@@ -38,6 +39,7 @@ use receiver::Receiver;
 use session::{Role, Session};
 
 pub use address::is_one;
+pub(super) use moving::Target;
 
 /// What `check` wants to know of a database before it is used.
 #[derive(Debug, Clone)]

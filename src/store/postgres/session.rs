@@ -131,6 +131,18 @@ impl Session {
         Ok(rows.into_iter().map(Row).collect())
     }
 
+    /// Runs a statement whose text is not known before, and does not keep it.
+    pub fn execute_once(&self, sql: &str, args: &[Value<'_>]) -> Result<(), StoreError> {
+        let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as &(dyn ToSql + Sync)).collect();
+        self.ask(async |client| client.execute(sql, &args).await)?;
+        Ok(())
+    }
+
+    pub fn count_rows(&self, table: &str) -> Result<i64, StoreError> {
+        let sql = format!("SELECT count(*) AS n FROM {table}");
+        Row(self.ask(async |client| client.query_one(sql.as_str(), &[]).await)?).get("n")
+    }
+
     /// The first row, if there is one.
     pub fn query_one(&self, sql: &'static str, args: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
         Ok(self.query(sql, args)?.into_iter().next())

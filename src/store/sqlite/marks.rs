@@ -1,5 +1,7 @@
 //! What a start must know of a file as a whole: that it is a copy, or that another store goes on with it.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -10,12 +12,15 @@ use super::values::{millis, time};
 pub enum Mark {
     /// A copy: what waited when it was made may have been sent since.
     Backup,
+    /// Everything was taken to another store, which must be the only one that sends it.
+    Moved,
 }
 
 impl Mark {
     fn name(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Moved => "moved",
         }
     }
 }
@@ -41,4 +46,16 @@ pub fn find(db: &Connection, mark: Mark) -> Result<Option<(String, Timestamp)>, 
 pub fn remove(db: &Connection, mark: Mark) -> Result<(), StoreError> {
     db.execute("DELETE FROM mark WHERE name = ?1", [mark.name()])?;
     Ok(())
+}
+
+/// Refuses a file that another store goes on with.
+pub fn refuse_moved(db: &Connection, path: &Path) -> Result<(), StoreError> {
+    let Some((to, at)) = find(db, Mark::Moved)? else { return Ok(()) };
+    Err(StoreError::Open {
+        path: path.display().to_string(),
+        problem: format!(
+            "its contents were moved to {to} at {at}, and two stores must not send the same; set `database_url` to that. \
+             If that database is empty, moving did not come to its end: run `cello-relay move` again"
+        ),
+    })
 }

@@ -15,6 +15,7 @@ mod history;
 mod ledger;
 mod marks;
 mod migrations;
+mod moving;
 mod past;
 #[cfg(test)]
 mod plans;
@@ -41,6 +42,7 @@ use crate::decision::Reason;
 use crate::facts::Scope;
 use file::Place;
 
+pub(super) use moving::Source;
 pub use scratch::{DecisionCount, Scratch};
 
 /// An open store. Dropping it finishes what is queued, and closes the file; that may take as long as a flush.
@@ -64,6 +66,7 @@ impl Sqlite {
         };
         let opened = file::claim(&path, exclusive)?;
         let (writing, reading) = (file::writing(&opened)?, file::reading(&opened.path)?);
+        marks::refuse_moved(&writing, &opened.path)?;
         let (writer, reader) = (Writer::start(move || Ok(writing))?, Reader::start(move || Ok(reading))?);
         Ok(Self { reader: Some(reader), writer, _lock: opened.lock })
     }
