@@ -92,7 +92,7 @@ impl Server {
         }
     }
 
-    /// `restart`, `stop` or `start`; returns when that is done.
+    /// `restart`, `stop`, `start`, or `crash`, which restarts without a goodbye; returns when that is done.
     pub fn order(&self, order: &str) {
         let mut orders = self.orders.lock().unwrap();
         writeln!(orders.input.as_ref().unwrap(), "{order}").unwrap();

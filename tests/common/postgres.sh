@@ -51,6 +51,7 @@ while read -r order; do
     restart) control --mode=fast restart ;;
     stop) control --mode=fast stop ;;
     start) control start ;;
+    crash) control --mode=immediate restart ;;
     esac
     echo done
 done

@@ -1,10 +1,9 @@
-//! The built program as a process: its settings, its listeners, its exit codes, and its death at the worst moment.
+//! The built program as a process: its settings, its listeners, its exit codes, and what it has flushed before it answers.
 
 mod codes;
 mod commands;
 mod disk;
 mod flushed;
-mod killed;
 mod mended_rules;
 mod refused;
 mod restored;

@@ -199,6 +199,12 @@ impl Serving {
         self.child.as_mut().unwrap().kill().unwrap();
     }
 
+    /// Such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    }
+
     /// Returns when the process has ended after a [`kill`](Self::kill).
     pub async fn killed(mut self) {
         assert_eq!(self.wait().await, None, "killed, not ended");
@@ -206,8 +212,7 @@ impl Serving {
 
     /// Asks it to end, as an orchestrator would; its exit code, and the rest of its log.
     pub async fn terminate(mut self) -> (Option<i32>, Vec<String>) {
-        let id = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("TERM");
         let code = self.wait().await;
         while let Some(line) = self.log.recv().await {
             self.read.push(line);
