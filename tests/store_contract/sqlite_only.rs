@@ -1,7 +1,7 @@
 //! What only a file can be asked: that it is there afterwards, and that the wrong one is refused.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,7 +93,6 @@ fn another_name_of_the_same_file_meets_the_same_lock() {
 #[cfg(unix)]
 #[test]
 fn a_new_file_is_for_its_owner_only() {
-    use std::os::unix::fs::PermissionsExt;
     let (_store, folder) = given::on_file();
     for name in ["relay.db", "relay.db-wal", "relay.db.lock"] {
         let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
@@ -150,7 +149,6 @@ async fn filled() -> TempDir {
 
 /// Writes over the last pages, as a bad disk would.
 fn damage(folder: &TempDir) {
-    use std::os::unix::fs::FileExt;
     let file = fs::File::options().write(true).open(folder.path().join("relay.db")).unwrap();
     for page in 60..file.metadata().unwrap().len() / 4096 {
         file.write_all_at(&[0xa5; 4096], page * 4096).unwrap();
@@ -159,20 +157,14 @@ fn damage(folder: &TempDir) {
 
 #[tokio::test]
 async fn a_damaged_file_is_refused_by_who_serves_with_what_is_wrong_and_what_to_do() {
-    let harm: [(&str, fn(&TempDir)); 3] = [
-        ("overwritten", damage),
-        ("half a copy", |folder| {
-            let file = fs::File::options().write(true).open(folder.path().join("relay.db")).unwrap();
-            file.set_len(file.metadata().unwrap().len() / 8192 * 4096).unwrap();
-        }),
-        ("no head", |folder| {
-            let file = fs::File::options().write(true).open(folder.path().join("relay.db")).unwrap();
-            std::os::unix::fs::FileExt::write_all_at(&file, &[0; 100], 0).unwrap();
-        }),
-    ];
-    for (what, harm) in harm {
+    for what in ["overwritten", "half a copy", "without a head"] {
         let folder = filled().await;
-        harm(&folder);
+        let file = fs::File::options().write(true).open(folder.path().join("relay.db")).unwrap();
+        match what {
+            "overwritten" => damage(&folder),
+            "half a copy" => file.set_len(file.metadata().unwrap().len() / 8192 * 4096).unwrap(),
+            _ => file.write_all_at(&[0; 100], 0).unwrap(),
+        }
 
         let message = Sqlite::open(&url(&folder), true).err().expect(what).to_string();
 
@@ -215,7 +207,6 @@ fn a_wrong_address_is_refused_without_repeating_it() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_takes_no_file_is_named_with_the_reason() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
     // Permissions stop everybody but root; the kernel's own folder takes no file of root's either.
