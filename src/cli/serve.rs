@@ -14,13 +14,21 @@ use crate::providers::{self, Provider};
 use crate::relay::policy::Policy;
 use crate::relay::{self, Relay};
 use crate::server::{self, Server};
-use crate::store::{self, Store};
+use crate::store::{self, Missing, Store};
 use crate::telemetry::{self, Metrics};
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     telemetry::start_log(&config.log);
+    let missing = Missing::find(&config.database_url);
     let store = store::open(&config.database_url, true)?;
+    if let Some(missing) = missing.filter(|missing| is_worth_a_word(missing, &config, sandbox)) {
+        tracing::warn!(
+            store = %missing.name,
+            "there was no store, so an empty one was made; if there should have been one, stop, and look whether its \
+             volume is mounted and `database_url` is right: an empty store does not know what Cello was told"
+        );
+    }
     // Before anybody is told that the relay runs: whoever knows it may stop it.
     let mut signals = Signals::take()?;
     let mut relay = Running::start(config, store, sandbox).await?;
@@ -33,6 +41,11 @@ pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     relay.stop().await?;
     tracing::info!("stopped");
     Ok(Exit::Done)
+}
+
+/// Whether it would matter that a store is lost: real events are sent from it, or there was one.
+pub fn is_worth_a_word(missing: &Missing, config: &Config, sandbox: bool) -> bool {
+    missing.was_there || (config.cello.environment == Environment::Production && !sandbox)
 }
 
 /// A whole relay within this process: listeners, loops and, where wanted, the stand-in for Cello.

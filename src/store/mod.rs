@@ -64,6 +64,27 @@ pub fn open(database_url: &str, serves: bool) -> Result<Arc<dyn Store>, StoreErr
     Ok(Arc::new(Sqlite::open(database_url, serves)?))
 }
 
+/// A store that is not there, so that `serve` would begin with an empty one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The file, or the database without its password.
+    pub name: String,
+    /// Whether something of an earlier store is still there.
+    pub was_there: bool,
+}
+
+impl Missing {
+    /// What `database_url` names, if it is not there; `None` too where that cannot be told, which opening it will.
+    pub fn find(database_url: &str) -> Option<Self> {
+        if is_on_server(database_url) {
+            let server = Server::ask(database_url).ok().filter(|server| !server.has_tables)?;
+            return Some(Self { name: server.name, was_there: false });
+        }
+        let (file, was_there) = Sqlite::missing(database_url)?;
+        Some(Self { name: file.display().to_string(), was_there })
+    }
+}
+
 /// Whether `database_url` names a server, and not a file.
 pub fn is_on_server(database_url: &str) -> bool {
     postgres::is_one(database_url)

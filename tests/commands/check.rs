@@ -96,6 +96,24 @@ async fn an_installation_that_can_work_has_no_findings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_not_there_is_worth_a_look_in_production_or_where_there_was_one() {
+    let stand_in = stand_in().await;
+    let production =
+        Settings::of(&stand_in).with("RELAY__CELLO__ENVIRONMENT", "production").with("RELAY__CHARGEBEE__MODE", "live");
+    let missing = |settings: &Settings| {
+        let findings = settings.findings(&["--offline"]);
+        findings.iter().any(|[check, status, message, _]| {
+            check == "database" && status == "warn" && message.contains("is not there yet")
+        })
+    };
+    assert!(missing(&production));
+    let sandbox = Settings::of(&stand_in);
+    assert!(!missing(&sandbox));
+    std::fs::write(sandbox.folder.path().join("relay.db.lock"), "").unwrap();
+    assert!(missing(&sandbox));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_is_told_with_its_version_and_what_it_holds() {
     let server = postgres::server();
     let empty = server.empty_database();

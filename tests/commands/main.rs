@@ -10,6 +10,7 @@ mod given;
 mod help;
 mod map;
 mod move_store;
+mod new_store;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod remap;

@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use super::super::output::number;
+use super::super::serve::is_worth_a_word;
 use super::Finding;
 use crate::config::Config;
 use crate::decision::Reason;
-use crate::store::{self, Counts, Server, Sqlite, StoreError};
+use crate::store::{self, Counts, Missing, Server, Sqlite, StoreError};
 
 /// Below this many bytes it is time to make room.
 const LITTLE: u64 = 1024 * 1024 * 1024;
 
 pub async fn check(config: &Config) -> Vec<Finding> {
     if store::is_on_server(&config.database_url) {
-        return server(&config.database_url).await;
+        return server(config).await;
     }
     let fix = "correct `database_url`, for example `sqlite:/var/lib/cello-relay/relay.db`";
     let path = match Sqlite::file(&config.database_url) {
@@ -31,7 +32,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
                    `database_url`";
         findings.extend(database(&path.display().to_string(), &config.database_url, fix).await);
     } else {
-        findings.push(Finding::ok("database", format!("{} is not there yet; `serve` creates it", path.display())));
+        findings.push(missing(config, format!("{} is not there yet; `serve` creates it", path.display())));
     }
     findings
 }
@@ -94,7 +95,19 @@ fn failed_rules(held: &[(String, i64)]) -> Option<Finding> {
     ))
 }
 
-async fn server(database_url: &str) -> Vec<Finding> {
+/// The first time that is as it should be, and any other time everything is lost.
+fn missing(config: &Config, message: String) -> Finding {
+    let missing = Missing::find(&config.database_url);
+    if missing.is_some_and(|missing| is_worth_a_word(&missing, config, false)) {
+        let fix = "at the first start that is right; else mount the volume on which the store is, or correct \
+                   `database_url`: an empty store does not know what Cello was told";
+        return Finding::warn("database", message, fix);
+    }
+    Finding::ok("database", message)
+}
+
+async fn server(config: &Config) -> Vec<Finding> {
+    let database_url = &config.database_url;
     let fix = "start the server, correct `database_url`, or let the user in it create and change tables";
     let server = match Server::ask(database_url) {
         Ok(server) => server,
@@ -103,7 +116,7 @@ async fn server(database_url: &str) -> Vec<Finding> {
     let mut findings = if server.has_tables {
         database(&server.name, database_url, fix).await
     } else {
-        vec![Finding::ok("database", format!("{}: no tables yet; `serve` creates them", server.name))]
+        vec![missing(config, format!("{}: no tables yet; `serve` creates them", server.name))]
     };
     if !server.flushes {
         let message =

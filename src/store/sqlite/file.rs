@@ -106,6 +106,11 @@ pub fn is_locked(path: &Path) -> bool {
     lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
+/// Whether there is what only a store leaves beside its file.
+pub fn has_leftovers(path: &Path) -> bool {
+    [".lock", "-wal", "-shm"].iter().any(|ending| beside(path, ending).exists())
+}
+
 fn lock_of(path: &Path) -> PathBuf {
     beside(path, ".lock")
 }

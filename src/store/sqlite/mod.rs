@@ -79,6 +79,14 @@ impl Sqlite {
         })
     }
 
+    /// The file that `database_url` names, if it is not there or empty, and whether an earlier one left something.
+    pub(super) fn missing(database_url: &str) -> Option<(PathBuf, bool)> {
+        let path = Self::file(database_url).ok().flatten()?;
+        let is_there = path.metadata().is_ok_and(|file| file.len() > 0);
+        let was_there = file::has_leftovers(&path);
+        (!is_there).then_some((path, was_there))
+    }
+
     /// A store that ends with this handle: for tests and throw-away relays.
     pub fn in_memory() -> Result<Self, StoreError> {
         Ok(Self { reader: None, writer: Writer::start(file::in_memory)?, _lock: None })
