@@ -26,6 +26,7 @@ pub(super) enum Field {
     Path(Slot<Option<PathBuf>>),
     Count(RangeInclusive<u64>, Slot<usize>),
     Rate(RangeInclusive<u64>, Slot<u32>),
+    MaybeRate(RangeInclusive<u64>, Slot<Option<u32>>),
     Seconds(RangeInclusive<u64>, Slot<Duration>),
     Hours(RangeInclusive<u64>, Slot<Duration>),
     Days(RangeInclusive<u64>, Slot<Duration>),
@@ -65,9 +66,12 @@ impl Field {
     /// A value from a variable or a mounted file. `None` where it has not the form.
     pub fn parse(&self, text: &str) -> Option<Given> {
         match self {
-            Self::Count(..) | Self::Rate(..) | Self::Seconds(..) | Self::Hours(..) | Self::Days(..) => {
-                text.trim().parse().ok().map(Given::Number)
-            }
+            Self::Count(..)
+            | Self::Rate(..)
+            | Self::MaybeRate(..)
+            | Self::Seconds(..)
+            | Self::Hours(..)
+            | Self::Days(..) => text.trim().parse().ok().map(Given::Number),
             Self::Flag(_) => text.trim().parse().ok().map(Given::Flag),
             // Secrets keep their spaces, so that a stray one is told and not guessed at.
             Self::Texts(_) => Some(Given::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
@@ -88,6 +92,9 @@ impl Field {
             (Self::Path(slot), Given::Text(text)) => *slot(config) = Some(not_blank(key, text)?.into()),
             (Self::Count(range, slot), Given::Number(number)) => *slot(config) = in_range(key, number, range)?,
             (Self::Rate(range, slot), Given::Number(number)) => *slot(config) = in_range(key, number, range)?,
+            (Self::MaybeRate(range, slot), Given::Number(number)) => {
+                *slot(config) = Some(in_range(key, number, range)?)
+            }
             (Self::Seconds(range, slot), Given::Number(number)) => {
                 *slot(config) = Duration::from_secs(in_range(key, number, range)?);
             }
@@ -119,9 +126,12 @@ impl Field {
 
     pub fn wrong_form(&self, key: &str) -> Wrong {
         let (form, fix) = match self {
-            Self::Count(..) | Self::Rate(..) | Self::Seconds(..) | Self::Hours(..) | Self::Days(..) => {
-                ("a whole number", "write digits alone, without quotes or unit")
-            }
+            Self::Count(..)
+            | Self::Rate(..)
+            | Self::MaybeRate(..)
+            | Self::Seconds(..)
+            | Self::Hours(..)
+            | Self::Days(..) => ("a whole number", "write digits alone, without quotes or unit"),
             Self::Flag(_) => ("true or false", "write true or false, without quotes"),
             Self::Texts(_) | Self::Secrets(_) | Self::Credentials(_) => {
                 ("a list of texts", "write it as [\"one\", \"two\"], also where it is only one")
@@ -143,6 +153,7 @@ impl Field {
             Self::Path(slot) => slot(config).as_ref().map(|path| quoted(&path.to_string_lossy())),
             Self::Count(_, slot) => Some(slot(config).to_string()),
             Self::Rate(_, slot) => Some(slot(config).to_string()),
+            Self::MaybeRate(_, slot) => slot(config).map(|rate| rate.to_string()),
             Self::Seconds(_, slot) => Some(slot(config).as_secs().to_string()),
             Self::Hours(_, slot) => Some((slot(config).as_secs() / 3600).to_string()),
             Self::Days(_, slot) => Some((slot(config).as_secs() / 86_400).to_string()),

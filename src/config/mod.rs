@@ -160,6 +160,8 @@ impl Environment {
 pub struct Delivery {
     /// Referral events sent at the same time, each of another user.
     pub concurrency: usize,
+    /// Referral events sent within a second at the most, by one process.
+    pub requests_per_second: Option<u32>,
     /// Longer than twice Cello's request timeout: after it, a claimed referral event is taken for abandoned.
     pub lease: Duration,
     /// After the first try.
@@ -268,6 +270,7 @@ impl Default for Config {
             },
             delivery: Delivery {
                 concurrency: 4,
+                requests_per_second: None,
                 lease: Duration::from_secs(60),
                 give_up_after: Duration::from_secs(72 * 3600),
                 retry_after_cap: Duration::from_secs(3600),

@@ -217,6 +217,13 @@ pub static SETTINGS: &[Setting] = &[
         Count(1..=64, |c| &mut c.delivery.concurrency),
         "Referral events sent at the same time, each of another user.",
     ),
+    without(
+        "delivery.requests_per_second",
+        MaybeRate(1..=1000, |c| &mut c.delivery.requests_per_second),
+        "as fast as Cello answers",
+        "20",
+        "Referral events sent a second at the most, by each relay: where several share a store, divide it among them.",
+    ),
     with_default(
         "delivery.lease_seconds",
         Seconds(3..=3600, |c| &mut c.delivery.lease),

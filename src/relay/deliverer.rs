@@ -13,12 +13,15 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Leave};
+use super::pace::Pace;
+use super::recovering::recover;
 use super::schedule::pause_after;
 use super::stopped;
+use super::turns::Turns;
 use crate::cello::{Client, Outcome, Sent};
 use crate::clock::Clock;
 use crate::config::{Delivery, Unsure};
-use crate::crash_points::{CrashPoint, reach};
+use crate::crash_points::{CrashPoint, reach, reach_with};
 use crate::store::{Attempt, Claimed, Store, StoreError, Then};
 use crate::telemetry::Metrics;
 
@@ -43,27 +46,37 @@ pub struct Deliverer {
     /// Notified when there may be something to send.
     pub wake: Arc<Notify>,
     pub breaker: Mutex<Breaker>,
+    pub turns: Mutex<Turns>,
+    pub pace: Mutex<Pace>,
+}
+
+/// What is under way.
+#[derive(Default)]
+struct Sending {
+    tasks: JoinSet<()>,
+    /// Nothing may be sent beside it.
+    is_alone: bool,
 }
 
 impl Deliverer {
     /// Sends until `stop` is true or its sender is gone; then finishes what is under way and claims nothing more.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut sending = JoinSet::new();
+        let mut sending = Sending::default();
         let mut taken_back_at = Instant::now();
         while !*stop.borrow() {
-            while sending.try_join_next().is_some() {}
+            while sending.tasks.try_join_next().is_some() {}
             let sleep = self.start_due(&mut sending, &mut taken_back_at, &stop).await.unwrap_or_else(|problem| {
                 tracing::error!(%problem, "nothing could be claimed for sending; it is tried again");
                 STORE_PAUSE
             });
             tokio::select! {
                 () = stopped(&mut stop) => break,
-                _ = sending.join_next(), if !sending.is_empty() => {}
+                _ = sending.tasks.join_next(), if !sending.tasks.is_empty() => {}
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }
-        while sending.join_next().await.is_some() {}
+        while sending.tasks.join_next().await.is_some() {}
     }
 
     /// Sends what is due at this moment, one after the other, and returns how many tries that were: for tests, which drive
@@ -72,7 +85,7 @@ impl Deliverer {
         self.take_back().await?;
         let mut count = 0;
         while self.may_claim(0) > 0 {
-            let (claimed, lease_until) = self.claim(1).await?;
+            let (claimed, lease_until) = self.claim(1, true).await?;
             let Some(event) = claimed.into_iter().next() else { break };
             self.deliver(event, lease_until).await;
             count += 1;
@@ -84,62 +97,74 @@ impl Deliverer {
     /// is under way ends or somebody wakes the loop.
     async fn start_due(
         self: &Arc<Self>,
-        sending: &mut JoinSet<()>,
+        sending: &mut Sending,
         taken_back_at: &mut Instant,
         stop: &watch::Receiver<bool>,
     ) -> Result<Duration, StoreError> {
-        if sending.is_empty() || taken_back_at.elapsed() >= TAKE_BACK_EVERY {
+        let under_way = sending.tasks.len();
+        if under_way == 0 {
+            sending.is_alone = false;
+        }
+        if under_way == 0 || taken_back_at.elapsed() >= TAKE_BACK_EVERY {
             self.take_back().await?;
             *taken_back_at = Instant::now();
         }
-        let limit = self.may_claim(sending.len());
-        if limit == 0 {
-            return Ok(self.until_breaker_lets_go());
+        if sending.is_alone {
+            return Ok(LONGEST_SLEEP);
         }
-        let (claimed, lease_until) = self.claim(limit).await?;
+        let limit = self.may_claim(under_way);
+        if limit == 0 {
+            return Ok(self.until_it_may_send());
+        }
+        let (claimed, lease_until) = self.claim(limit, under_way == 0).await?;
         if *stop.borrow() {
             self.store.give_back(claimed).await?;
             return Ok(LONGEST_SLEEP);
         }
-        let all_due = claimed.len() < limit;
+        let (nothing_was, all_due) = (claimed.is_empty(), claimed.len() < limit);
         for event in claimed {
+            sending.is_alone = event.deaths > 0;
             let deliverer = self.clone();
-            sending.spawn(async move { deliverer.deliver(event, lease_until).await });
+            sending.tasks.spawn(async move { deliverer.deliver(event, lease_until).await });
         }
-        Ok(if all_due { self.until_next_due().await } else { LONGEST_SLEEP })
+        if !all_due || sending.is_alone {
+            return Ok(self.until_it_may_send());
+        }
+        Ok(self.until_next_due(nothing_was && under_way > 0).await)
     }
 
     /// What is in sending although its lease has ended was sent and could not be recorded, or its sender died or stands
     /// still. What this process is sending itself ends within its lease.
     async fn take_back(&self) -> Result<(), StoreError> {
-        let hold = self.settings.unsure == Unsure::Hold;
-        let count = self.store.recover((self.clock)(), hold).await?;
-        if count > 0 {
-            tracing::warn!(count, held = hold, "referral events were sent and what became of it was never recorded");
-        }
-        Ok(())
+        recover(self.store.as_ref(), self.settings.unsure, (self.clock)()).await
     }
 
     /// How many more may be sent beside those under way.
     fn may_claim(&self, under_way: usize) -> usize {
-        match self.breaker().leave((self.clock)()) {
+        let now = (self.clock)();
+        let limit = match self.breaker().leave(now) {
             Leave::All => self.settings.concurrency.saturating_sub(under_way),
             Leave::One if under_way == 0 => 1,
             Leave::One | Leave::NoneUntil(_) => 0,
-        }
+        };
+        limit.min(self.pace().room(now))
     }
 
-    /// With the end of their lease.
-    async fn claim(&self, limit: usize) -> Result<(Vec<Claimed>, Timestamp), StoreError> {
+    /// With the end of their lease. `alone`: nothing is under way.
+    async fn claim(&self, limit: usize, alone: bool) -> Result<(Vec<Claimed>, Timestamp), StoreError> {
         let now = (self.clock)();
         let lease_until = later(now, self.settings.lease);
-        Ok((self.store.claim(now, lease_until, limit).await?, lease_until))
+        let wanted = self.turns().next(limit, alone);
+        let claimed = self.store.claim(now, lease_until, wanted).await?;
+        self.pace().sent(claimed.len(), now);
+        self.turns().claimed(wanted, claimed.first().map(|event| event.due_at), now);
+        Ok((claimed, lease_until))
     }
 
     async fn deliver(&self, event: Claimed, lease_until: Timestamp) {
         let started_at = (self.clock)();
         let clock = Instant::now();
-        reach(CrashPoint::EventClaimed);
+        reach_with(CrashPoint::EventClaimed, &event.key);
         let left = Duration::try_from(lease_until.duration_since(started_at)).unwrap_or_default();
         let Some(sent) = self.client.send_within(&event.body, left).await else {
             return self.give_back(event).await;
@@ -255,23 +280,35 @@ impl Deliverer {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn turns(&self) -> std::sync::MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `Retry-After` as far as it is obeyed.
     fn capped(&self, after: Option<Duration>) -> Duration {
         after.unwrap_or_default().min(self.settings.retry_after_cap)
     }
 
-    fn until_breaker_lets_go(&self) -> Duration {
+    fn until_it_may_send(&self) -> Duration {
         let now = (self.clock)();
+        let mut pace = self.pace();
         match self.breaker().leave(now) {
             Leave::NoneUntil(until) => sleep_until(now, until),
+            Leave::All | Leave::One if pace.room(now) == 0 => pace.wait(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
             Leave::All | Leave::One => LONGEST_SLEEP,
         }
     }
 
-    async fn until_next_due(&self) -> Duration {
+    /// What was due and could not be claimed has to be sent alone: it goes when what is under way has ended.
+    async fn until_next_due(&self, waits_for_others: bool) -> Duration {
+        let now = (self.clock)();
         match self.store.next_due().await {
-            Ok(Some(due)) => sleep_until((self.clock)(), due),
-            Ok(None) | Err(_) => LONGEST_SLEEP,
+            Ok(Some(due)) if due > now || !waits_for_others => sleep_until(now, due),
+            Ok(_) | Err(_) => LONGEST_SLEEP,
         }
     }
 }

@@ -7,7 +7,8 @@
 //! - `waiting`: what a fact waits for, and how long; `writing`: the referral event itself;
 //!   `explaining`: how it came about
 //! - [`look_up`]: what to ask a provider's API; [`answers`]: what it answered lately
-//! - [`schedule`], [`breaker`]: when to try again, when to pause; pure
+//! - [`schedule`], [`breaker`], [`turns`], [`pace`]: when to try again, when to pause, what goes first, how fast; pure
+//! - `recovering`: what becomes of events whose sender died
 //! - [`decider`], [`deliverer`], [`eraser`]: the loops themselves; [`failing`]: what is said of rules that fail
 //! - [`remap`]: the past, decided again beside the store
 
@@ -23,12 +24,15 @@ pub mod failing;
 mod judged;
 mod learn;
 pub mod look_up;
+pub mod pace;
 pub mod policy;
 mod purchase;
+mod recovering;
 mod refund;
 pub mod remap;
 mod reported;
 pub mod schedule;
+pub mod turns;
 mod verdict;
 mod waiting;
 mod writing;
@@ -41,14 +45,16 @@ use tokio::task::JoinSet;
 
 use crate::cello::Client;
 use crate::clock::Clock;
-use crate::config::{Delivery, Unsure};
+use crate::config::Delivery;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use breaker::Breaker;
 use decider::Decider;
 use deliverer::Deliverer;
 use eraser::Eraser;
+use pace::Pace;
 use policy::Policy;
+use recovering::recover;
 
 /// What the loops are made of.
 pub struct Parts {
@@ -96,11 +102,13 @@ impl Relay {
         let deliverer = Arc::new(Deliverer {
             store: parts.store,
             client: parts.client,
+            pace: Mutex::new(Pace::new(parts.delivery.requests_per_second)),
             settings: parts.delivery,
             metrics: parts.metrics,
             clock: parts.clock,
             wake: decided,
             breaker: Mutex::new(Breaker::default()),
+            turns: Mutex::default(),
         });
         let mut loops = JoinSet::new();
         loops.spawn(decider.clone().run(stopped.clone()));
@@ -137,16 +145,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 pub async fn take_up(store: &dyn Store, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
     // Where this process is the only one that sends, whatever is in sending was left by one that died; else only what is
     // there for longer than its sender may take.
-    let hold = delivery.unsure == Unsure::Hold;
     let left_until = if store.is_shared() { now } else { Timestamp::MAX };
-    let unsure = store.recover(left_until, hold).await?;
-    if unsure > 0 {
-        tracing::warn!(
-            count = unsure,
-            held = hold,
-            "it is not known of some referral events whether they were sent: the last process died, or this is a backup"
-        );
-    }
+    recover(store, delivery.unsure, left_until).await?;
     store
         .transact(Box::new(move |ledger| {
             for held in ledger.waiting_for(waiting::RULES_TOPIC)? {

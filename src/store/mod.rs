@@ -110,8 +110,9 @@ pub trait Store: Send + Sync {
 
     /// Takes referral events that are due for sending, longest due first, at most one for each subject and none for a
     /// subject that has an earlier one unfinished or one in sending. They are leased until `lease_until`. What is due in
-    /// more than 25 hours, which only a clock that was set back since can cause, is due.
-    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError>;
+    /// more than 25 hours, which only a clock that was set back since can cause, is due. Where one is due whose last
+    /// sender died, that one alone is taken by who is alone, and nothing by who is not.
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError>;
 
     /// Records one attempt and what follows from it. Where the lease was lost meanwhile, the attempt is kept but the
     /// referral event stays as it is, unless the attempt delivered it: what Cello has is delivered, whatever else
@@ -122,10 +123,11 @@ pub trait Store: Send + Sync {
     async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError>;
 
     /// Referral events whose lease ended by `now` without a record: their sender died while sending. Each becomes
-    /// `unsure` when `hold_unsure`, else waits again, due as before, with an attempt that says what happened and
-    /// counts. `Timestamp::MAX` takes all that are in sending: for the start of the one process that sends. Returns
-    /// how many.
-    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError>;
+    /// `unsure` when that was its `hold_after`th sender in a row, else waits again, due as before, with an attempt that
+    /// says what happened and counts. `Timestamp::MAX` takes all that are in sending: for the start of the one process
+    /// that sends. In a backup that is taken up for the first time, whatever waits may have been sent since: all of it
+    /// becomes `unsure` where the first lost sender is enough for that.
+    async fn recover(&self, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError>;
 
     /// When the next referral event that could be claimed is due, if any: one that waits for its turn within its
     /// subject is not counted.

@@ -66,6 +66,7 @@ pub const TABLES: &[Table] = &[
             ("state", TEXT),
             ("note", TEXT),
             ("erased_at", INT),
+            ("tries", INT),
         ],
     ),
     table(
@@ -181,6 +182,7 @@ pub const TABLES: &[Table] = &[
             ("claimed_at", INT),
             ("lease_until", INT),
             ("attempts", INT),
+            ("deaths", INT),
             ("first_attempt_at", INT),
             ("discarded_by", TEXT),
             ("discard_reason", TEXT),

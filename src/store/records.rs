@@ -149,6 +149,33 @@ pub struct Reported {
     pub subscription_id: Option<String>,
 }
 
+/// Which referral events to claim, of those that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// So many of those that have been due longest.
+    pub longest_due: usize,
+    /// So many besides of those that became due last.
+    pub newest_due: usize,
+    /// Whether the sender has nothing else under way.
+    pub alone: bool,
+}
+
+impl Wanted {
+    /// By one who has nothing under way.
+    pub fn longest_due(limit: usize) -> Self {
+        Self { longest_due: limit, newest_due: 0, alone: true }
+    }
+}
+
+/// What became of the referral events of senders that died.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// How many wait again.
+    pub waiting: usize,
+    /// Those that wait for a person.
+    pub unsure: Vec<i64>,
+}
+
 /// A referral event that its holder may send until the lease ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
@@ -157,6 +184,10 @@ pub struct Claimed {
     pub lease: i64,
     pub key: String,
     pub body: String,
+    /// Since when it was to be sent.
+    pub due_at: Timestamp,
+    /// How many of its last senders in a row died while they sent it: where there are any, nothing may be sent beside it.
+    pub deaths: u32,
     /// Tries so far that count towards giving up.
     pub attempts: u32,
     /// When the first try that counts was made, if any: the end of all retries counts from it.

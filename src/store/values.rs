@@ -55,6 +55,12 @@ pub fn mode(word: &str) -> Option<Mode> {
     [Mode::Live, Mode::Test].into_iter().find(|mode| mode.as_str() == word)
 }
 
+/// What is kept of a try whose sender did not live to tell, as so many before it in a row.
+pub fn sender_died(deaths: u32) -> String {
+    let times = if deaths > 1 { format!(", {deaths} times in a row") } else { String::new() };
+    format!("The sender stopped while it was sending{times}; whether Cello has it is not known.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

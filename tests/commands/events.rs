@@ -1,7 +1,7 @@
 //! `events list`, `show`, `retry` and `discard`, beside a relay that has the store open.
 
 use cello_relay::decision::Reason;
-use cello_relay::store::{Erasing, Store, Then};
+use cello_relay::store::{Erasing, Store, Then, Wanted};
 use jiff::Timestamp;
 
 use crate::given::Installation;
@@ -184,7 +184,8 @@ async fn retry_sends_a_dead_referral_event_again_from_now_on() {
     assert_eq!(said.code, 0, "{said:?}");
     said.says(&["is sent again", "a running relay notices within 5 seconds"]);
     assert_eq!(relay.states().await, [1, 0, 0, 2, 0]);
-    let claimable = relay.store.claim(jiff::Timestamp::now(), jiff::Timestamp::MAX, 9).await.unwrap();
+    let claimable =
+        relay.store.claim(jiff::Timestamp::now(), jiff::Timestamp::MAX, Wanted::longest_due(9)).await.unwrap();
     assert_eq!(claimable.iter().map(|event| (event.id, event.attempts)).collect::<Vec<_>>(), [(3, 0)]);
 }
 

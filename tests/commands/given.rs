@@ -11,7 +11,7 @@ use cello_relay::providers::{self, Provider};
 use cello_relay::relay::decide::decide;
 use cello_relay::relay::policy::Policy;
 use cello_relay::rules::Rules;
-use cello_relay::store::{Attempt, NewWebhook, Sqlite, Store, Then};
+use cello_relay::store::{Attempt, NewWebhook, Sqlite, Store, Then, Wanted};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -121,7 +121,8 @@ impl Installation {
     pub async fn sent(self, outcome: &'static str, message: &str, then: Then) -> Self {
         let now = Timestamp::now();
         loop {
-            let claimed = self.store.claim(now, now + SignedDuration::from_mins(1), 100).await.unwrap();
+            let claimed =
+                self.store.claim(now, now + SignedDuration::from_mins(1), Wanted::longest_due(100)).await.unwrap();
             if claimed.is_empty() {
                 return self;
             }

@@ -12,7 +12,7 @@ use cello_relay::relay::decider::{Decider, Left};
 use cello_relay::relay::policy::Policy;
 use cello_relay::relay::{Parts, Relay as Loops};
 use cello_relay::rules::Rules;
-use cello_relay::store::{Attempt, LifeDecision, NewWebhook, Receipt, Sqlite, Store, StoreError, Then};
+use cello_relay::store::{Attempt, LifeDecision, NewWebhook, Receipt, Sqlite, Store, StoreError, Then, Wanted};
 use cello_relay::telemetry::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -186,7 +186,8 @@ impl Relay {
         let mut told = Vec::new();
         loop {
             let now = self.now();
-            let claimed = self.store.claim(now, now + SignedDuration::from_mins(1), 1000).await.unwrap();
+            let claimed =
+                self.store.claim(now, now + SignedDuration::from_mins(1), Wanted::longest_due(1000)).await.unwrap();
             if claimed.is_empty() {
                 assert!(self.store.counts().await.unwrap().add_up());
                 return told;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cello_relay::store::{Sqlite, Store};
+use cello_relay::store::{Sqlite, Store, Wanted};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -125,7 +125,7 @@ impl Place {
             }
             None => store,
         };
-        store.recover(Timestamp::MAX, false).await.unwrap();
+        store.recover(Timestamp::MAX, 3).await.unwrap();
         self.relay = like.same_on(store);
         self.wait_until(now);
     }
@@ -133,7 +133,8 @@ impl Place {
     /// Sends the events whose turn it is.
     async fn send_and_forget(&self) -> Vec<Told> {
         let now = self.relay.now();
-        let claimed = self.relay.store.claim(now, now + SignedDuration::from_mins(1), 1000).await.unwrap();
+        let claimed =
+            self.relay.store.claim(now, now + SignedDuration::from_mins(1), Wanted::longest_due(1000)).await.unwrap();
         claimed.into_iter().map(|event| Told { key: event.key, body: event.body }).collect()
     }
 }

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use cello_relay::cello::Sandbox;
 use cello_relay::crash_points::CrashPoint;
 use cello_relay::facts::{Mode, Scope};
-use cello_relay::store::{NewWebhook, Sqlite, Store, WebhookState};
+use cello_relay::store::{EventState, NewWebhook, Sqlite, Store, WebhookState};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::stage::{Place, customer_created, event_id, user};
+use crate::stage::{Place, customer_created, ended, event_id, user};
 
 /// The one in the middle.
 const POISON: usize = 3;
@@ -90,4 +90,27 @@ async fn a_webhook_that_ends_the_process_whenever_it_is_decided_is_unreadable_af
     assert_eq!(life.note.as_deref(), Some("the program ended 3 times while it decided this"));
     let counts = place.store().counts().await.unwrap();
     assert!(counts.add_up() && counts.unreadable == 1, "{counts:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_ends_the_process_whenever_it_is_sent_waits_for_a_person_after_three_times_and_the_others_arrive()
+{
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    left_undecided(&place).await;
+    let poison = format!("signup:{}", user(POISON));
+
+    let command = || dying(place.serve(&cello), CrashPoint::EventClaimed, &poison);
+    assert_eq!(deaths(command, &cello, &good()).await, 3);
+
+    let event = place.life(&event_id(POISON)).await.unwrap().referral_events.remove(0);
+    assert_eq!(event.state, EventState::Unsure);
+    assert_eq!(event.attempts.len(), 3);
+    assert!(event.attempts[2].message.contains("3 times in a row"), "{:?}", event.attempts);
+    let counts = place.store().counts().await.unwrap();
+    assert!(counts.add_up() && counts.unsure == 1, "{counts:?}");
+
+    assert_eq!(ended(place.command(&["events", "retry", &poison])).0, 0);
+    let mut users = good();
+    users.insert(user(POISON));
+    assert_eq!(deaths(|| place.serve(&cello), &cello, &users).await, 0, "mended, it is sent");
 }

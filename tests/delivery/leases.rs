@@ -42,7 +42,7 @@ async fn what_was_claimed_before_a_standstill_is_not_sent_after_it() {
     let meanwhile = async {
         stage.store.claimed.notified().await;
         stage.pass(lease());
-        stage.store.recover(stage.now(), false).await.unwrap();
+        stage.store.recover(stage.now(), 3).await.unwrap();
         delivered_by_another(&stage).await;
         delivered_by_another(&stage).await;
         drop(answer);

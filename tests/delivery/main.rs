@@ -13,5 +13,6 @@ mod order;
 mod running;
 mod stage;
 mod starting;
+mod turns;
 mod unsure;
 mod watched;

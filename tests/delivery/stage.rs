@@ -13,6 +13,7 @@ use cello_relay::money::Currency;
 use cello_relay::referral_event::{ReferralEvent, Trigger};
 use cello_relay::relay::breaker::Breaker;
 use cello_relay::relay::deliverer::Deliverer;
+use cello_relay::relay::pace::Pace;
 use cello_relay::store::{
     Counts, EventFilter, EventState, LifeEvent, NewReferralEvent, NewWebhook, Sqlite, Store, WebhookState,
 };
@@ -70,6 +71,7 @@ impl Stage {
         });
         let store = Arc::new(Watched::new(Sqlite::in_memory().unwrap()));
         let metrics = Arc::new(Metrics::new());
+        let pace = Mutex::new(Pace::new(setup.delivery.requests_per_second));
         let deliverer = Arc::new(Deliverer {
             store: store.clone(),
             client,
@@ -78,6 +80,8 @@ impl Stage {
             clock,
             wake: Arc::new(Notify::new()),
             breaker: Mutex::new(Breaker::default()),
+            turns: Mutex::default(),
+            pace,
         });
         Self { sandbox, proxy, store, deliverer, metrics, now, names: Mutex::default(), ended: false }
     }

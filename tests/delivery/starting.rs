@@ -6,7 +6,7 @@ use cello_relay::config::{Config, Delivery, Unsure};
 use cello_relay::relay::policy::Policy;
 use cello_relay::relay::{Parts, Relay};
 use cello_relay::rules::Rules;
-use cello_relay::store::{EventState, Store};
+use cello_relay::store::{EventState, Store, Wanted};
 use tokio::sync::Notify;
 
 use crate::stage::{Setup, Stage};
@@ -31,7 +31,7 @@ async fn died_while_sending(unsure: Unsure) -> Stage {
     let stage = Stage::start_with(Setup { delivery, ..Setup::default() }).await;
     stage.add(&["anna/signup", "anna/purchase", "bert/signup"]).await;
     let lease = stage.now() + stage.deliverer.settings.lease;
-    assert_eq!(stage.store.claim(stage.now(), lease, 10).await.unwrap().len(), 2);
+    assert_eq!(stage.store.claim(stage.now(), lease, Wanted::longest_due(10)).await.unwrap().len(), 2);
     stage
 }
 
@@ -70,7 +70,7 @@ async fn with_hold_what_was_being_sent_waits_for_a_person_and_the_rest_goes_on()
 #[tokio::test]
 async fn the_try_that_was_cut_short_counts_so_the_next_pause_is_the_second() {
     let stage = died_while_sending(Unsure::Resend).await;
-    stage.store.recover(jiff::Timestamp::MAX, false).await.unwrap();
+    stage.store.recover(jiff::Timestamp::MAX, 3).await.unwrap();
     stage
         .sandbox
         .fail_next(cello_relay::cello::sandbox::Endpoint::Events, cello_relay::cello::sandbox::Fault::status(503));

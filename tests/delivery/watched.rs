@@ -82,10 +82,10 @@ impl Store for Watched {
         self.store.is_shared()
     }
 
-    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.trouble(|(claims, _)| claims)?;
-        let claimed = self.store.claim(now, lease_until, limit).await;
+        let claimed = self.store.claim(now, lease_until, wanted).await;
         self.claimed.notify_one();
         let _answer = self.answer.lock().await;
         claimed
@@ -111,8 +111,8 @@ impl Store for Watched {
     async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
         self.store.give_back(claimed).await
     }
-    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
-        self.store.recover(now, hold_unsure).await
+    async fn recover(&self, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
+        self.store.recover(now, hold_after).await
     }
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
         self.store.due_holds(now, limit).await

@@ -234,7 +234,7 @@ impl Store for FakeStore {
     async fn transact(&self, _: Work<()>) -> Result<(), StoreError> {
         unreachable!()
     }
-    async fn claim(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, _: Timestamp, _: Timestamp, _: Wanted) -> Result<Vec<Claimed>, StoreError> {
         unreachable!()
     }
     async fn record(&self, _: Attempt) -> Result<(), StoreError> {
@@ -243,7 +243,7 @@ impl Store for FakeStore {
     async fn give_back(&self, _: Vec<Claimed>) -> Result<(), StoreError> {
         unreachable!()
     }
-    async fn recover(&self, _: Timestamp, _: bool) -> Result<usize, StoreError> {
+    async fn recover(&self, _: Timestamp, _: u32) -> Result<Recovered, StoreError> {
         unreachable!()
     }
     async fn due_holds(&self, _: Timestamp, _: usize) -> Result<Vec<HeldFact>, StoreError> {

@@ -170,6 +170,7 @@ check_codes = "withhold"
 
 [delivery]
 concurrency = 1
+requests_per_second = 7
 lease_seconds = 3
 give_up_after_hours = 1
 retry_after_cap_seconds = 1

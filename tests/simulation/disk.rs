@@ -59,8 +59,8 @@ impl Store for Disk {
         let result = self.perhaps(self.store.transact(work)).await;
         result.map_err(|problem| StoreError::Unavailable(problem.to_string()))
     }
-    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
-        self.perhaps(self.store.claim(now, lease_until, limit)).await
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
+        self.perhaps(self.store.claim(now, lease_until, wanted)).await
     }
     async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
         self.perhaps(self.store.record(attempt)).await
@@ -68,8 +68,8 @@ impl Store for Disk {
     async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
         self.perhaps(self.store.give_back(claimed)).await
     }
-    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
-        self.perhaps(self.store.recover(now, hold_unsure)).await
+    async fn recover(&self, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
+        self.perhaps(self.store.recover(now, hold_after)).await
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.store.next_due().await

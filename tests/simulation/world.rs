@@ -324,6 +324,8 @@ fn deliverer(relay: &Relay, client: &Client, settings: &Delivery) -> Arc<Deliver
         clock: relay.decider.clock.clone(),
         wake: Arc::new(Notify::new()),
         breaker: Mutex::new(Breaker::default()),
+        turns: Mutex::default(),
+        pace: Mutex::default(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Referral events on their way out.
 
-use cello_relay::store::{Claimed, EventState, LifeEvent, StoreError, Then};
+use cello_relay::store::{Claimed, EventState, LifeEvent, Recovered, StoreError, Then, Wanted};
 use jiff::Timestamp;
 
 use crate::given::{AnyStore, at, attempt, claim, keys, transact, try_one, waiting};
@@ -16,6 +16,9 @@ contract! {
     what_another_claim_holds_is_not_given_back,
     an_event_whose_sender_died_is_unsure_or_waits_again,
     at_the_start_everything_in_sending_is_taken_back,
+    what_a_sender_died_of_is_claimed_alone_until_a_sender_lives_to_tell,
+    an_event_whose_senders_died_three_times_in_a_row_waits_for_a_person,
+    a_part_of_what_is_claimed_can_be_what_became_due_last,
     a_record_after_a_lost_lease_changes_nothing_unless_it_delivered,
     a_record_of_the_wrong_event_is_refused,
     retry_gives_a_fresh_start_to_what_is_not_finished,
@@ -38,12 +41,12 @@ async fn what_is_due_is_claimed_longest_due_first_and_once(store: AnyStore) {
     assert_eq!(keys(&claim(&store, 1).await), [""; 0], "none is due yet");
 
     // `a` has failed and is due again later than the others.
-    let first = store.claim(at(2), at(62), 1).await.unwrap();
+    let first = store.claim(at(2), at(62), Wanted::longest_due(1)).await.unwrap();
     assert_eq!(keys(&first), ["a/1"]);
     assert_eq!(first[0].body, r#"{"key":"a/1"}"#);
     store.record(attempt(&first[0], 2, Then::WaitUntil(at(5)))).await.unwrap();
 
-    assert_eq!(keys(&store.claim(at(5), at(65), 2).await.unwrap()), ["b/1", "c/1"]);
+    assert_eq!(keys(&store.claim(at(5), at(65), Wanted::longest_due(2)).await.unwrap()), ["b/1", "c/1"]);
     assert_eq!(keys(&claim(&store, 5).await), ["a/1"]);
     assert_eq!(keys(&claim(&store, 5).await), [""; 0]);
 }
@@ -129,7 +132,7 @@ async fn what_was_given_back_is_due_as_before(store: AnyStore) {
 async fn what_another_claim_holds_is_not_given_back(store: AnyStore) {
     waiting(&store, &["a/1"]).await;
     let late = claim(&store, 2).await;
-    store.recover(at(100), false).await.unwrap();
+    store.recover(at(100), 3).await.unwrap();
     claim(&store, 101).await;
     store.give_back(late).await.unwrap();
     assert_eq!(state(&store, "a/1").await, EventState::Sending);
@@ -138,8 +141,8 @@ async fn what_another_claim_holds_is_not_given_back(store: AnyStore) {
 async fn an_event_whose_sender_died_is_unsure_or_waits_again(store: AnyStore) {
     waiting(&store, &["a/1", "a/2"]).await;
     claim(&store, 2).await;
-    assert_eq!(store.recover(at(61), false).await.unwrap(), 0, "the lease still runs");
-    assert_eq!(store.recover(at(62), false).await.unwrap(), 1);
+    assert_eq!(store.recover(at(61), 3).await.unwrap(), Recovered::default(), "the lease still runs");
+    assert_eq!(store.recover(at(62), 3).await.unwrap().waiting, 1);
     let event = the_event(&store, "a/1").await;
     assert_eq!((event.state, event.due_at), (EventState::Waiting, Some(at(2))));
     assert_eq!((event.attempts.len(), event.attempts[0].outcome.as_str()), (1, "unsure"));
@@ -147,7 +150,7 @@ async fn an_event_whose_sender_died_is_unsure_or_waits_again(store: AnyStore) {
     let again = claim(&store, 63).await;
     assert_eq!(keys(&again), ["a/1"]);
     assert_eq!((again[0].attempts, again[0].first_attempt_at), (1, Some(at(2))));
-    assert_eq!(store.recover(at(123), true).await.unwrap(), 1);
+    assert_eq!(store.recover(at(123), 1).await.unwrap(), Recovered { waiting: 0, unsure: vec![again[0].id] });
     assert_eq!(state(&store, "a/1").await, EventState::Unsure);
     assert_eq!(keys(&claim(&store, 124).await), ["a/2"], "what waits for a person does not hold up the others");
 }
@@ -155,14 +158,16 @@ async fn an_event_whose_sender_died_is_unsure_or_waits_again(store: AnyStore) {
 async fn at_the_start_everything_in_sending_is_taken_back(store: AnyStore) {
     waiting(&store, &["a/1", "b/1"]).await;
     claim(&store, 2).await;
-    assert_eq!(store.recover(Timestamp::MAX, false).await.unwrap(), 2);
-    assert_eq!(keys(&claim(&store, 2).await), ["a/1", "b/1"], "due as before");
+    assert_eq!(store.recover(Timestamp::MAX, 3).await.unwrap().waiting, 2);
+    for expected in ["a/1", "b/1"] {
+        assert_eq!(try_one(&store, 2, Then::Delivered).await.key, expected, "due as before");
+    }
 }
 
 async fn a_record_after_a_lost_lease_changes_nothing_unless_it_delivered(store: AnyStore) {
     waiting(&store, &["a/1"]).await;
     let late = claim(&store, 2).await.remove(0);
-    store.recover(at(100), false).await.unwrap();
+    store.recover(at(100), 3).await.unwrap();
     store.record(attempt(&late, 3, Then::Dead)).await.unwrap();
     assert_eq!(state(&store, "a/1").await, EventState::Waiting);
 
@@ -245,4 +250,59 @@ async fn a_dead_or_discarded_event_lets_the_next_one_go(store: AnyStore) {
     let reported =
         transact(&store, |ledger| Ok((ledger.reported("a/1")?.is_some(), ledger.reported("a/2")?.is_some()))).await;
     assert_eq!(reported.unwrap(), (true, true), "and is still what Cello was or was not told");
+}
+
+async fn what_a_sender_died_of_is_claimed_alone_until_a_sender_lives_to_tell(store: AnyStore) {
+    waiting(&store, &["a/1", "b/1", "c/1"]).await;
+    let two = Wanted::longest_due(2);
+    store.claim(at(2), at(62), two).await.unwrap();
+    store.recover(at(62), 3).await.unwrap();
+
+    let busy = Wanted { alone: false, ..two };
+    assert_eq!(store.claim(at(62), at(122), busy).await.unwrap(), [], "something else is under way");
+    let first = store.claim(at(62), at(122), two).await.unwrap();
+    assert_eq!((keys(&first), first[0].deaths), (vec!["a/1"], 1));
+    let waits = cello_relay::store::Attempt { counts: false, ..attempt(&first[0], 62, Then::WaitUntil(at(63))) };
+    store.record(waits).await.unwrap();
+    let second = store.claim(at(63), at(123), two).await.unwrap();
+    assert_eq!(keys(&second), ["b/1"]);
+    store.record(attempt(&second[0], 63, Then::WaitUntil(at(64)))).await.unwrap();
+
+    let all = store.claim(at(64), at(124), Wanted::longest_due(9)).await.unwrap();
+    assert_eq!(keys(&all), ["c/1", "a/1", "b/1"], "its sender lived");
+}
+
+async fn an_event_whose_senders_died_three_times_in_a_row_waits_for_a_person(store: AnyStore) {
+    waiting(&store, &["a/1", "a/2"]).await;
+    for deaths in 1..=2 {
+        assert_eq!(keys(&claim(&store, 2).await), ["a/1"]);
+        assert_eq!(store.recover(Timestamp::MAX, 3).await.unwrap().waiting, 1, "{deaths}");
+    }
+    let third = claim(&store, 2).await;
+    assert_eq!(store.recover(Timestamp::MAX, 3).await.unwrap(), Recovered { waiting: 0, unsure: vec![third[0].id] });
+
+    let event = the_event(&store, "a/1").await;
+    assert_eq!(event.state, EventState::Unsure);
+    assert!(event.attempts[2].message.contains("3 times in a row"), "{:?}", event.attempts);
+    assert_eq!(try_one(&store, 3, Then::Delivered).await.key, "a/2");
+    store.retry(vec![event.id], at(4)).await.unwrap();
+    assert_eq!(claim(&store, 4).await[0].deaths, 0, "a fresh start");
+}
+
+async fn a_part_of_what_is_claimed_can_be_what_became_due_last(store: AnyStore) {
+    waiting(&store, &["a/1", "b/1", "c/1", "d/1", "e/1", "b/2"]).await;
+    for (second, key) in [(2, "a/1"), (2, "b/1"), (2, "c/1"), (2, "d/1"), (2, "e/1")] {
+        let event = store.claim(at(second), at(62), Wanted::longest_due(1)).await.unwrap().remove(0);
+        assert_eq!(event.key, key);
+        let due = at(10 + event.id);
+        store.record(attempt(&event, 2, Then::WaitUntil(due))).await.unwrap();
+    }
+    let wanted = Wanted { longest_due: 1, newest_due: 2, alone: true };
+    let claimed = store.claim(at(14), at(74), wanted).await.unwrap();
+    let mut all = keys(&claimed);
+    assert_eq!(all.remove(0), "a/1", "the longest due comes first");
+    all.sort_unstable();
+    assert_eq!(all, ["c/1", "d/1"], "and e/1 is not due yet");
+    let more = store.claim(at(99), at(159), Wanted { longest_due: 5, newest_due: 5, alone: true }).await.unwrap();
+    assert_eq!(keys(&more), ["b/1", "e/1"], "none twice, and none before its turn within its subject");
 }

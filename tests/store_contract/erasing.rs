@@ -4,7 +4,7 @@ use cello_relay::decision::Reason;
 use cello_relay::facts::KnownCustomer;
 use cello_relay::store::{
     DecisionRecord, DecisionState, Erased, Erasing, EventState, NewReferralEvent, NewWebhook, Receipt, Settled, Then,
-    WebhookState,
+    Wanted, WebhookState,
 };
 
 use crate::given::{AnyStore, at, decision, event, scope, stored, transact, try_one, webhook};
@@ -242,7 +242,7 @@ async fn what_is_not_settled_keeps_its_body(store: AnyStore) {
         store.erase_settled(settled(state, 9), at(100)).await.unwrap();
     }
     assert!(has_body(&store, waiting).await, "it waits");
-    let claimed = store.claim(at(3), at(60), 1).await.unwrap();
+    let claimed = store.claim(at(3), at(60), Wanted::longest_due(1)).await.unwrap();
     store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap();
     assert!(has_body(&store, waiting).await, "it is being sent");
     store.give_back(claimed).await.unwrap();

@@ -8,7 +8,7 @@ use cello_relay::facts::Scope;
 use cello_relay::referral_event::Trigger;
 use cello_relay::store::{
     Attempt, Claimed, DecisionRecord, DecisionState, Ledger, NewReferralEvent, NewWebhook, Receipt, Sqlite, Store,
-    StoreError, Then,
+    StoreError, Then, Wanted,
 };
 use cello_relay::trace::Trace;
 use jiff::Timestamp;
@@ -210,7 +210,7 @@ pub async fn waiting(store: &AnyStore, names: &[&str]) {
 }
 
 pub async fn claim(store: &AnyStore, second: i64) -> Vec<Claimed> {
-    store.claim(at(second), at(second + 60), 100).await.unwrap()
+    store.claim(at(second), at(second + 60), Wanted::longest_due(100)).await.unwrap()
 }
 
 pub fn keys(claimed: &[Claimed]) -> Vec<&str> {

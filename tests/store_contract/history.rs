@@ -63,7 +63,7 @@ async fn both_equations_hold_after_every_step(store: AnyStore) {
     counted(expected.clone()).await;
 
     claim(&store, 3).await;
-    store.recover(at(1000), true).await.unwrap();
+    store.recover(at(1000), 1).await.unwrap();
     expected = Counts { waiting: 0, unsure: 1, ..expected };
     counted(expected).await;
 }

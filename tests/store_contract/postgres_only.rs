@@ -1,7 +1,7 @@
 //! What only PostgreSQL can be asked: that it may go away and come back, that several share it, and what it refuses.
 
 use cello_relay::facts::Scope;
-use cello_relay::store::{self, DecisionState, NewWebhook, Receipt, StoreError, Then, WebhookState};
+use cello_relay::store::{self, DecisionState, NewWebhook, Receipt, StoreError, Then, Wanted, WebhookState};
 use futures_util::future::{join, join_all};
 
 use crate::given::{self, AnyStore, at, attempt, claim, keys, stored, transact, waiting, webhook};
@@ -105,7 +105,9 @@ async fn two_relays_never_claim_the_same_event_nor_two_of_one_subject() {
     waiting(&one, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let mut delivered = Vec::new();
     while delivered.len() < 60 {
-        let claims = join_all([&one, &other, &one, &other].map(|store| store.claim(at(2), at(62), 4))).await;
+        let claims =
+            join_all([&one, &other, &one, &other].map(|store| store.claim(at(2), at(62), Wanted::longest_due(4))))
+                .await;
         let claimed: Vec<_> = claims.into_iter().flat_map(Result::unwrap).collect();
         let mut subjects: Vec<_> = claimed.iter().map(|event| event.key.split_once('/').unwrap().0).collect();
         let count = subjects.len();
@@ -137,7 +139,7 @@ async fn an_event_that_is_added_while_another_relay_ends_the_one_before_is_not_f
     waiting(&one, &["a/0"]).await;
     let webhook = stored(&one, "evt_more").await;
     for n in 0..20 {
-        let ending = one.claim(at(2), at(62), 1).await.unwrap().remove(0);
+        let ending = one.claim(at(2), at(62), Wanted::longest_due(1)).await.unwrap().remove(0);
         let next = given::event(webhook, "a", &format!("a/{}", n + 1));
         let added = transact(&other, move |ledger| ledger.add_referral_event(&next));
         let (ended, added) = join(one.record(attempt(&ending, 2, Then::Delivered)), added).await;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use cello_relay::facts::Scope;
 use cello_relay::store::{
-    Counts, DecisionRecord, DecisionState, Erasing, NewWebhook, Receipt, Sqlite, Store, StoreError, Then, WebhookState,
+    Counts, DecisionRecord, DecisionState, Erasing, NewWebhook, Receipt, Recovered, Sqlite, Store, StoreError, Then,
+    Wanted, WebhookState,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -231,7 +232,7 @@ async fn of_many_waiting_events_each_subjects_first_is_claimed() {
     })
     .await
     .unwrap();
-    let heads = store.claim(at(2), at(62), 1000).await.unwrap();
+    let heads = store.claim(at(2), at(62), Wanted::longest_due(1000)).await.unwrap();
     assert_eq!(heads.len(), 101);
     assert_eq!(heads[0].key, "one/0");
 }
@@ -350,17 +351,21 @@ async fn what_waited_in_a_backup_is_unsure_once_and_what_comes_later_is_not() {
     copied.unwrap();
 
     let (held, _folder) = restored(&copy);
-    assert_eq!(held.recover(Timestamp::MAX, true).await.unwrap(), 3);
+    assert_eq!(held.recover(Timestamp::MAX, 1).await.unwrap().unsure.len(), 3);
     let counts = held.counts().await.unwrap();
     assert!(counts.add_up());
     assert_eq!((counts.waiting, counts.unsure), (0, 3));
     let told = held.life("evt_a/1+a/2+b/3").await.unwrap().remove(0).referral_events.remove(0).attempts.remove(0);
     assert_eq!((told.outcome.as_str(), told.at), ("unsure", at(50)));
     waiting(&held, &["c/4"]).await;
-    assert_eq!(held.recover(Timestamp::MAX, true).await.unwrap(), 0, "the next start is an ordinary one");
+    assert_eq!(
+        held.recover(Timestamp::MAX, 1).await.unwrap(),
+        Recovered::default(),
+        "the next start is an ordinary one"
+    );
 
     let (sent_again, _folder) = restored(&copy);
-    assert_eq!(sent_again.recover(Timestamp::MAX, false).await.unwrap(), 3);
+    assert_eq!(sent_again.recover(Timestamp::MAX, 3).await.unwrap().waiting, 3);
     assert_eq!(keys(&claim(&sent_again, 2).await), ["a/1", "b/3"], "in order, as before");
 }
 

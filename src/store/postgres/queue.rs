@@ -7,7 +7,8 @@
 
 use jiff::Timestamp;
 
-use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
+use super::super::values::sender_died;
+use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted};
 use super::decisions::mention;
 use super::session::Session;
 use super::values::{args, count, latest_due, millis, number, optional_time, time};
@@ -48,22 +49,54 @@ pub fn reported(db: &Session, key: &str) -> Result<Option<Reported>, StoreError>
     row.map(|row| Ok(Reported { subscription_id: row.get("subscription_id")? })).transpose()
 }
 
-pub fn claim(db: &Session, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+macro_rules! take {
+    ($due:literal) => {
+        concat!(
+            "WITH due AS (SELECT id FROM referral_event WHERE front AND state = 'waiting' AND due_at <= $1 AND ",
+            $due,
+            " LIMIT $3
+            ), claimed AS (
+                UPDATE referral_event e SET state = 'sending', lease = lease + 1, claimed_at = $1, lease_until = $2
+                FROM due WHERE e.id = due.id
+                RETURNING e.id, e.lease, e.key, e.body, e.due_at, e.deaths, e.attempts, e.first_attempt_at
+            )
+            SELECT * FROM claimed ORDER BY due_at, id"
+        )
+    };
+}
+
+const LONGEST_DUE: &str = take!("deaths = 0 ORDER BY due_at, id");
+const NEWEST_DUE: &str = take!("deaths = 0 ORDER BY due_at DESC, id DESC");
+const SUSPECT: &str = take!("deaths > 0 ORDER BY due_at, id");
+
+pub fn claim(db: &Session, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
+    let take = |sql: &'static str, limit: usize| take(db, sql, now, lease_until, limit);
     db.execute(
         "UPDATE referral_event SET due_at = $1 WHERE front AND state = 'waiting' AND due_at > $2",
         args![millis(now), millis(latest_due(now))],
     )?;
-    let rows = db.query(
-        "WITH due AS (
-            SELECT id FROM referral_event WHERE front AND state = 'waiting' AND due_at <= $1 ORDER BY due_at, id LIMIT $3
-        ), claimed AS (
-            UPDATE referral_event e SET state = 'sending', lease = lease + 1, claimed_at = $1, lease_until = $2
-            FROM due WHERE e.id = due.id
-            RETURNING e.id, e.lease, e.key, e.body, e.attempts, e.first_attempt_at, e.due_at
-        )
-        SELECT * FROM claimed ORDER BY due_at, id",
-        args![millis(now), millis(lease_until), count(limit)],
+    let suspect = db.query_one(
+        "SELECT FROM referral_event WHERE front AND state = 'waiting' AND deaths > 0 AND due_at <= $1 LIMIT 1",
+        args![millis(now)],
     )?;
+    if suspect.is_some() {
+        return if wanted.alone { take(SUSPECT, 1) } else { Ok(Vec::new()) };
+    }
+    let mut claimed = take(LONGEST_DUE, wanted.longest_due)?;
+    if wanted.newest_due > 0 {
+        claimed.extend(take(NEWEST_DUE, wanted.newest_due)?);
+    }
+    Ok(claimed)
+}
+
+fn take(
+    db: &Session,
+    due: &'static str,
+    now: Timestamp,
+    lease_until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Claimed>, StoreError> {
+    let rows = db.query(due, args![millis(now), millis(lease_until), count(limit)])?;
     if !rows.is_empty() {
         reach(CrashPoint::ClaimWritten);
     }
@@ -74,6 +107,8 @@ pub fn claim(db: &Session, now: Timestamp, lease_until: Timestamp, limit: usize)
                 lease: row.get("lease")?,
                 key: row.get("key")?,
                 body: row.get("body")?,
+                due_at: time(row, "due_at")?,
+                deaths: number(row, "deaths")?,
                 attempts: number(row, "attempts")?,
                 first_attempt_at: optional_time(row, "first_attempt_at")?,
             })
@@ -116,10 +151,12 @@ pub fn record(db: &Session, attempt: &Attempt) -> Result<(), StoreError> {
     };
     if attempt.counts {
         db.execute(
-            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, $2)
-             WHERE id = $1",
+            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, $2),
+                deaths = 0 WHERE id = $1",
             args![attempt.event_id, millis(attempt.started_at)],
         )?;
+    } else {
+        db.execute("UPDATE referral_event SET deaths = 0 WHERE id = $1 AND deaths > 0", args![attempt.event_id])?;
     }
     move_to(db, attempt.event_id, then, due_at.map(millis))
 }
@@ -139,31 +176,35 @@ pub fn give_back(db: &Session, claimed: &[Claimed]) -> Result<(), StoreError> {
 }
 
 /// Takes events from senders that died.
-pub fn recover(db: &Session, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
+pub fn recover(db: &Session, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
     let lost = db.query(
-        "SELECT id, due_at FROM referral_event WHERE state = 'sending' AND lease_until <= $1 ORDER BY id",
+        "SELECT id, due_at, deaths + 1 AS deaths FROM referral_event WHERE state = 'sending' AND lease_until <= $1
+         ORDER BY id",
         args![millis(now)],
     )?;
+    let mut recovered = Recovered::default();
     for row in &lost {
-        let id: i64 = row.get("id")?;
+        let (id, deaths): (i64, u32) = (row.get("id")?, number(row, "deaths")?);
         db.execute(
             "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
              SELECT id, claimed_at, 0, 'unsure', $2, true FROM referral_event WHERE id = $1",
-            args![id, "The sender stopped while it was sending; whether Cello has it is not known."],
+            args![id, sender_died(deaths)],
         )?;
         db.execute(
-            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, claimed_at)
-             WHERE id = $1",
-            args![id],
+            "UPDATE referral_event SET attempts = attempts + 1, deaths = $2,
+                first_attempt_at = coalesce(first_attempt_at, claimed_at) WHERE id = $1",
+            args![id, i64::from(deaths)],
         )?;
-        if hold_unsure {
+        if deaths >= hold_after {
             move_to(db, id, EventState::Unsure, None)?;
+            recovered.unsure.push(id);
         } else {
             move_to(db, id, EventState::Waiting, row.get("due_at")?)?;
+            recovered.waiting += 1;
         }
         reach(CrashPoint::RecoveryWritten);
     }
-    Ok(lost.len())
+    Ok(recovered)
 }
 
 pub fn next_due(db: &Session) -> Result<Option<Timestamp>, StoreError> {
@@ -179,7 +220,7 @@ pub fn retry(db: &Session, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, Stor
     let mut applied = Vec::new();
     for id in ids {
         let reset = db.execute(
-            "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL
+            "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL, deaths = 0
              WHERE id = $1 AND state IN ('dead', 'unsure', 'waiting')",
             args![id],
         )?;

@@ -35,8 +35,8 @@ use rusqlite::Connection;
 use super::threads::{Reader, Writer};
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, Forgetting, Forgotten, HeldFact, Known,
-    Life, NewWebhook, PastEvent, PastWebhook, Receipt, SaidOfCodes, ScopedCustomer, Settled, Store, StoreError,
-    Webhook, Work, WriteStats,
+    Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, SaidOfCodes, ScopedCustomer, Settled, Store,
+    StoreError, Wanted, Webhook, Work, WriteStats,
 };
 use crate::decision::Reason;
 use crate::facts::Scope;
@@ -145,8 +145,8 @@ impl Store for Sqlite {
         self.writer.run(move |db| work(&mut ledger::Books(db))).await
     }
 
-    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<Claimed>, StoreError> {
-        self.writer.run(move |db| queue::claim(db, now, lease_until, limit)).await
+    async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
+        self.writer.run(move |db| queue::claim(db, now, lease_until, wanted)).await
     }
 
     async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
@@ -157,8 +157,8 @@ impl Store for Sqlite {
         self.writer.run(move |db| queue::give_back(db, &claimed)).await
     }
 
-    async fn recover(&self, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
-        self.writer.run(move |db| queue::recover(db, now, hold_unsure)).await
+    async fn recover(&self, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
+        self.writer.run(move |db| queue::recover(db, now, hold_after)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

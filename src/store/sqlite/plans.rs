@@ -13,7 +13,9 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         decisions::ON,
         decisions::WAITING_FOR,
         decisions::DUE_HOLDS,
-        queue::DUE,
+        queue::LONGEST_DUE,
+        queue::NEWEST_DUE,
+        queue::SUSPECT,
         queue::TOO_FAR,
         queue::NEXT_DUE,
         queue::LOST,
@@ -41,7 +43,9 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
 fn claiming_and_what_follows_use_the_indexes_made_for_them() {
     let db = file::in_memory().unwrap();
     for (sql, index) in [
-        (queue::DUE, "referral_event_due"),
+        (queue::LONGEST_DUE, "referral_event_due"),
+        (queue::NEWEST_DUE, "referral_event_due"),
+        (queue::SUSPECT, "referral_event_suspect"),
         (queue::TOO_FAR, "referral_event_due"),
         (queue::NEXT_DUE, "referral_event_due"),
         (queue::FRONT, "referral_event_front"),

@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Reported, StoreError, Then};
+use super::super::values::sender_died;
+use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted};
 use super::decisions::mention;
 use super::marks::{self, Mark};
 use super::values::{count, latest_due, millis, optional_time, time};
@@ -53,10 +54,28 @@ pub fn reported(db: &Connection, key: &str) -> Result<Option<Reported>, StoreErr
     Ok(reported)
 }
 
-// Named, because SQLite, knowing nothing of how many there are, would rather look through all that wait.
-pub(super) const DUE: &str = "SELECT id, lease + 1 AS lease, key, body, attempts, first_attempt_at
-    FROM referral_event INDEXED BY referral_event_due
-    WHERE front = 1 AND state = 'waiting' AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2";
+macro_rules! due {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT id, lease + 1 AS lease, key, body, due_at, deaths, attempts, first_attempt_at FROM referral_event ",
+            $($rest),+
+        )
+    };
+}
+
+// The index is named, because SQLite, knowing nothing of how many there are, would rather look through all that wait.
+pub(super) const LONGEST_DUE: &str = due!(
+    "INDEXED BY referral_event_due
+    WHERE front = 1 AND state = 'waiting' AND due_at <= ?1 AND deaths = 0 ORDER BY due_at, id LIMIT ?2"
+);
+pub(super) const NEWEST_DUE: &str = due!(
+    "INDEXED BY referral_event_due
+    WHERE front = 1 AND state = 'waiting' AND due_at <= ?1 AND deaths = 0 ORDER BY due_at DESC, id DESC LIMIT ?2"
+);
+pub(super) const SUSPECT: &str = due!(
+    "INDEXED BY referral_event_suspect
+    WHERE front = 1 AND state = 'waiting' AND deaths > 0 AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
+);
 
 pub(super) const TOO_FAR: &str = "UPDATE referral_event INDEXED BY referral_event_due SET due_at = ?1
     WHERE front = 1 AND state = 'waiting' AND due_at > ?2";
@@ -65,17 +84,35 @@ pub fn claim(
     db: &Connection,
     now: Timestamp,
     lease_until: Timestamp,
+    wanted: Wanted,
+) -> Result<Vec<Claimed>, StoreError> {
+    let take = |sql: &str, limit: usize| take(db, sql, now, lease_until, limit);
+    db.prepare_cached(TOO_FAR)?.execute(params![millis(now), millis(latest_due(now))])?;
+    if db.prepare_cached(SUSPECT)?.exists([millis(now), 1])? {
+        return take(SUSPECT, usize::from(wanted.alone));
+    }
+    let mut claimed = take(LONGEST_DUE, wanted.longest_due)?;
+    claimed.extend(take(NEWEST_DUE, wanted.newest_due)?);
+    Ok(claimed)
+}
+
+fn take(
+    db: &Connection,
+    due: &str,
+    now: Timestamp,
+    lease_until: Timestamp,
     limit: usize,
 ) -> Result<Vec<Claimed>, StoreError> {
-    db.prepare_cached(TOO_FAR)?.execute(params![millis(now), millis(latest_due(now))])?;
     let claimed = db
-        .prepare_cached(DUE)?
+        .prepare_cached(due)?
         .query_map(params![millis(now), count(limit)], |row| {
             Ok(Claimed {
                 id: row.get("id")?,
                 lease: row.get("lease")?,
                 key: row.get("key")?,
                 body: row.get("body")?,
+                due_at: time(row, "due_at")?,
+                deaths: row.get("deaths")?,
                 attempts: row.get("attempts")?,
                 first_attempt_at: optional_time(row, "first_attempt_at")?,
             })
@@ -123,10 +160,13 @@ pub fn record(db: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
     };
     if attempt.counts {
         db.prepare_cached(
-            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, ?2)
-             WHERE id = ?1",
+            "UPDATE referral_event SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, ?2),
+                deaths = 0 WHERE id = ?1",
         )?
         .execute(params![attempt.event_id, millis(attempt.started_at)])?;
+    } else {
+        db.prepare_cached("UPDATE referral_event SET deaths = 0 WHERE id = ?1 AND deaths > 0")?
+            .execute([attempt.event_id])?;
     }
     move_to(db, attempt.event_id, then, due_at.map(millis))
 }
@@ -145,54 +185,60 @@ pub fn give_back(db: &Connection, claimed: &[Claimed]) -> Result<(), StoreError>
 }
 
 pub(super) const LOST: &str =
-    "SELECT id, due_at FROM referral_event WHERE state = 'sending' AND lease_until <= ?1 ORDER BY id";
+    "SELECT id, due_at, deaths + 1 FROM referral_event WHERE state = 'sending' AND lease_until <= ?1 ORDER BY id";
 
 /// Takes events from senders that died.
-pub fn recover(db: &Connection, now: Timestamp, hold_unsure: bool) -> Result<usize, StoreError> {
-    let lost: Vec<(i64, i64)> = db
+pub fn recover(db: &Connection, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
+    let lost: Vec<(i64, i64, u32)> = db
         .prepare_cached(LOST)?
-        .query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    for (id, due_at) in &lost {
+    let mut recovered = Recovered::default();
+    for (id, due_at, deaths) in lost {
         db.prepare_cached(
             "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
              SELECT id, claimed_at, 0, 'unsure', ?2, 1 FROM referral_event WHERE id = ?1",
         )?
-        .execute(params![id, "The sender stopped while it was sending; whether Cello has it is not known."])?;
+        .execute(params![id, sender_died(deaths)])?;
         db.prepare_cached(
-            "UPDATE referral_event SET attempts = attempts + 1,
+            "UPDATE referral_event SET attempts = attempts + 1, deaths = ?2,
                 first_attempt_at = coalesce(first_attempt_at, claimed_at) WHERE id = ?1",
         )?
-        .execute([id])?;
-        if hold_unsure {
-            move_to(db, *id, EventState::Unsure, None)?;
+        .execute(params![id, deaths])?;
+        if deaths >= hold_after {
+            move_to(db, id, EventState::Unsure, None)?;
+            recovered.unsure.push(id);
         } else {
-            move_to(db, *id, EventState::Waiting, Some(*due_at))?;
+            move_to(db, id, EventState::Waiting, Some(due_at))?;
+            recovered.waiting += 1;
         }
         reach(CrashPoint::RecoveryWritten);
     }
-    Ok(lost.len() + recover_backup(db, hold_unsure)?)
+    recover_backup(db, hold_after, &mut recovered)?;
+    Ok(recovered)
 }
 
 /// In a copy, whatever waited may have been sent since.
-fn recover_backup(db: &Connection, hold_unsure: bool) -> Result<usize, StoreError> {
-    let Some((_, copied_at)) = marks::find(db, Mark::Backup)? else { return Ok(0) };
+fn recover_backup(db: &Connection, hold_after: u32, recovered: &mut Recovered) -> Result<(), StoreError> {
+    let Some((_, copied_at)) = marks::find(db, Mark::Backup)? else { return Ok(()) };
     let waiting: Vec<i64> = db
         .prepare("SELECT id FROM referral_event WHERE state = 'waiting' ORDER BY id")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for id in &waiting {
+    for id in waiting {
         db.prepare_cached(
             "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
              VALUES (?1, ?2, 0, 'unsure', 'This store is a backup; whether it was sent since is not known.', 0)",
         )?
         .execute(params![id, millis(copied_at)])?;
-        if hold_unsure {
-            move_to(db, *id, EventState::Unsure, None)?;
+        if hold_after <= 1 {
+            move_to(db, id, EventState::Unsure, None)?;
+            recovered.unsure.push(id);
+        } else {
+            recovered.waiting += 1;
         }
     }
-    marks::remove(db, Mark::Backup)?;
-    Ok(waiting.len())
+    marks::remove(db, Mark::Backup)
 }
 
 pub(super) const NEXT_DUE: &str = "SELECT due_at FROM referral_event INDEXED BY referral_event_due
@@ -209,7 +255,7 @@ pub fn retry(db: &Connection, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, S
     for id in ids {
         let reset = db
             .prepare_cached(
-                "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL
+                "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL, deaths = 0
                  WHERE id = ?1 AND state IN ('dead', 'unsure', 'waiting')",
             )?
             .execute([id])?;

@@ -9,6 +9,7 @@ DROP INDEX referral_event_by_webhook;
 DROP INDEX referral_event_by_state;
 DROP INDEX referral_event_due;
 DROP INDEX referral_event_next;
+DROP INDEX referral_event_suspect;
 
 DROP TRIGGER webhook_arrived;
 DROP TRIGGER webhook_came_again;
