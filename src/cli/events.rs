@@ -13,11 +13,13 @@ mod why;
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
 use super::Exit;
 use super::output::{Tone, plain};
 use crate::config::Config;
 use crate::providers::{chargebee, stripe};
+use crate::referral_event::Trigger;
 use crate::store::{self, DecisionState, EventState, WebhookState};
 
 #[derive(Debug, Subcommand)]
@@ -42,12 +44,12 @@ pub enum EventsCommand {
     Why(why::Args),
     /// Send dead or unsure referral events again, from now on and with a fresh count of attempts
     ///
-    /// Also sends waiting ones now instead of when they are due. A running relay notices within 5 seconds. With --json:
-    /// one object on each line, one for each referral event.
-    Retry(Selection),
+    /// Also sends waiting ones now instead of when they are due. A running relay notices within 5 seconds. Asks before
+    /// more than one is sent. With --json: one object on each line, one for each referral event.
+    Retry(RetryArgs),
     /// Give up on referral events that Cello does not have; that is final
     ///
-    /// With --json: one object on each line, one for each referral event.
+    /// Asks before it gives up more than one. With --json: one object on each line, one for each referral event.
     Discard(DiscardArgs),
     /// Decide what was received again by the rules and settings of today, and show the difference from what was sent
     ///
@@ -88,24 +90,46 @@ pub struct ListArgs {
     pub limit: u32,
 }
 
-/// Which referral events are meant: some by name, or all in one state.
+/// Which referral events are meant: some by name, or those in one state, of which the rest here makes fewer.
 #[derive(Debug, Args)]
 pub struct Selection {
     /// Numbers or keys of referral events, or any id that `show` takes: then all referral events that belong to it
     #[arg(value_name = "ID", required_unless_present = "state", conflicts_with = "state")]
     pub ids: Vec<String>,
-    /// All in this state, after a question
+    /// All in this state
     #[arg(long, value_parser = undelivered_state())]
     pub state: Option<String>,
     /// With --state: only those of this provider
     #[arg(long, requires = "state", conflicts_with = "ids", value_parser = [stripe::NAME, chargebee::NAME])]
     pub provider: Option<String>,
+    /// With --state: only those with this trigger
+    #[arg(long, requires = "state", conflicts_with = "ids", value_parser = PossibleValuesParser::new(Trigger::WORDS))]
+    pub trigger: Option<String>,
+    /// With --state: only those of webhooks that arrived then or later: a day such as 2026-11-01, or a time such as
+    /// 2026-11-01T12:00:00Z
+    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = remap::since)]
+    pub since: Option<Timestamp>,
+    /// With --state: only those of webhooks that arrived before then
+    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = remap::since)]
+    pub until: Option<Timestamp>,
+    /// With --state: only those of which the last try ended with a message that holds this, in whatever case
+    #[arg(long, value_name = "TEXT", requires = "state", conflicts_with = "ids")]
+    pub message: Option<String>,
     /// Show what it would apply to, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask; needed with --state where there is no terminal
+    /// Do not ask; needed for more than one where there is no terminal
     #[arg(long)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// At most so many a second, oldest first; without it all are due at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rate: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -127,7 +151,10 @@ pub async fn run(command: EventsCommand, config: &Config, json: bool) -> Result<
         EventsCommand::Show { id } => show::run(&*store, &id, json).await,
         EventsCommand::Why(args) => why::run(&*store, args, &config.metadata, json).await,
         EventsCommand::Remap(args) => remap::run(store, args, config, json).await,
-        EventsCommand::Retry(selection) => change::run(&*store, &selection, change::Change::Retry, json).await,
+        EventsCommand::Retry(args) => {
+            let retry = change::Change::Retry { rate: args.rate };
+            change::run(&*store, &args.selection, retry, json).await
+        }
         EventsCommand::Discard(args) => {
             let discard = change::Change::discard(args.by, args.reason, args.selection.dry_run)?;
             change::run(&*store, &args.selection, discard, json).await

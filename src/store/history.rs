@@ -44,6 +44,8 @@ pub struct EventSummary {
     pub state: EventState,
     /// How often it was tried, whether or not that counted.
     pub attempts: i64,
+    /// What the last of those tries said: Cello's message or the transport's problem.
+    pub message: Option<String>,
 }
 
 /// The whole life of one webhook: for `events show`.

@@ -15,6 +15,7 @@ mod threads;
 mod values;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -173,9 +174,9 @@ pub trait Store: Send + Sync {
     /// What Cello said of codes: the answers that are kept, and what has one of these reasons, or a warning of that name.
     async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError>;
 
-    /// Sends dead, unsure or waiting referral events from `now` on, with a fresh count of attempts. Returns those
-    /// it applied to.
-    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError>;
+    /// Sends dead, unsure or waiting referral events with a fresh count of attempts: the first of them `now`, each
+    /// other so long after the one before. Returns those it applied to.
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError>;
 
     /// Gives up on referral events that are not delivered, in the name of a person.
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError>;

@@ -3,6 +3,7 @@
 use cello_relay::decision::Reason;
 use cello_relay::store::{Erasing, Store, Then, Wanted};
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::given::Installation;
 
@@ -192,7 +193,7 @@ async fn retry_sends_a_dead_referral_event_again_from_now_on() {
 #[tokio::test]
 async fn retry_of_a_user_takes_all_that_is_the_users() {
     let relay = Installation::new().with(STORY).await.with(TWO_INVOICES).await.dead().await;
-    let said = relay.run(&["events", "retry", USER, "1"]);
+    let said = relay.run(&["events", "retry", USER, "1", "--yes"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(relay.states().await, [3, 0, 0, 3, 0]);
 }
@@ -215,7 +216,7 @@ async fn one_invoice_of_a_webhook_does_not_take_the_other_along() {
 async fn what_cannot_be_retried_is_told_with_the_reason_and_the_rest_is_done() {
     let relay = Installation::new().with(STORY).await.delivered().await.with(TWO_INVOICES).await.dead().await;
 
-    let said = relay.run(&["events", "retry", "1", "4", "evt_nowhere"]);
+    let said = relay.run(&["events", "retry", "1", "4", "evt_nowhere", "--yes"]);
 
     assert_eq!(said.code, 1, "{said:?}");
     said.says(&["was delivered: not applied, Cello has it already", "nothing in this store is named `evt_nowhere`"]);
@@ -247,6 +248,78 @@ async fn a_whole_state_is_retried_only_with_a_yes() {
     let yes = relay.run(&["events", "retry", "--state", "unsure", "--provider", "stripe", "--yes"]);
     assert_eq!(yes.code, 0, "{yes:?}");
     assert_eq!(relay.states().await, [3, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn more_than_one_by_name_want_a_yes_as_well_and_a_single_one_of_a_state_does_not() {
+    let relay = Installation::new().with(STORY).await.dead().await;
+    let unasked = relay.run(&["events", "retry", USER]);
+    assert_eq!(unasked.code, 2);
+    unasked.says(&["this would retry 3 referral events, and there is nobody to ask"]);
+    let one = relay.run(&["events", "retry", "--state", "dead", "--trigger", "invoice-paid"]);
+    assert_eq!(one.code, 0, "{one:?}");
+    assert_eq!(relay.states().await, [1, 0, 0, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_state_can_be_filtered_by_trigger_arrival_and_what_cello_said() {
+    let relay = Installation::new().with(STORY).await.dead().await.with(TWO_INVOICES).await;
+    let relay = relay.sent("rejected", "Currency is unknown", Then::Dead).await;
+    for (arguments, number) in [
+        (vec![], 6),
+        (vec!["--trigger", "new-signup"], 2),
+        (vec!["--message", "CURRENCY"], 3),
+        (vec!["--message", "currency", "--trigger", "new-signup"], 1),
+        (vec!["--message", "timeout"], 0),
+        (vec!["--since", "2026-01-01"], 6),
+        (vec!["--until", "2026-01-01"], 0),
+        (vec!["--since", "2026-01-01", "--until", "2100-01-01", "--provider", "stripe"], 3),
+    ] {
+        let dry = ["events", "discard", "--json", "--state", "dead", "--dry-run"];
+        let said = relay.run(&[&dry, arguments.as_slice()].concat());
+        assert_eq!((said.code, said.lines().len()), (0, number), "{arguments:?}: {said:?}");
+    }
+    let none = relay.run(&["events", "retry", "--state", "dead", "--message", "timeout"]);
+    none.says(&["no referral event is dead and as you want it"]);
+    let alone = relay.run(&["events", "retry", "1", "--message", "timeout"]);
+    assert_eq!(alone.code, 2, "a filter is no way to name events");
+}
+
+#[tokio::test]
+async fn with_a_rate_they_are_due_one_after_the_other_the_oldest_first() {
+    let relay = Installation::new().with(STORY).await.dead().await;
+
+    let said = relay.run(&["events", "retry", "--state", "dead", "--yes", "--rate", "2"]);
+
+    assert_eq!(said.code, 0, "{said:?}");
+    said.says(&["3 referral events to be sent again, the last one 1 second after the first"]);
+    let lives = relay.store.life(USER).await.unwrap();
+    let mut due: Vec<_> =
+        lives.iter().flat_map(|life| &life.referral_events).map(|event| (event.id, event.due_at.unwrap())).collect();
+    due.sort_unstable();
+    let after: Vec<_> = due.iter().map(|(_, at)| at.duration_since(due[0].1).as_millis()).collect();
+    assert_eq!(after, [0, 500, 1000]);
+}
+
+#[tokio::test]
+async fn of_many_their_number_and_a_few_examples_are_shown() {
+    let mut relay = Installation::new();
+    for number in 0..25 {
+        let body = json!({
+            "id": format!("evt_{number}"), "object": "event", "type": "customer.created", "created": 1_767_225_600,
+            "livemode": false, "data": { "object": {
+                "id": format!("cus_{number}"), "object": "customer", "created": 1_767_225_600,
+                "metadata": { "cello_ucc": "AbC123dEf45", "new_user_id": format!("u_{number}") },
+            } },
+        });
+        relay = relay.with_body(&body).await;
+    }
+    let relay = relay.dead().await;
+
+    let said = relay.run(&["events", "discard", "--state", "dead", "--dry-run"]);
+
+    said.says(&["     25  new-signup, dead\n", "would be discarded", "... and 20 more; --json shows all"]);
+    assert_eq!(said.out.lines().filter(|line| line.starts_with("referral event")).count(), 5, "{said:?}");
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn when_the_schedule_is_used_up_the_event_is_dead_and_keeps_the_last_messa
     stage.pass(secs(100 * HOUR));
     assert_eq!(stage.drain().await, 0);
 
-    assert_eq!(stage.store.retry(vec![event.id], stage.now()).await.unwrap(), [event.id]);
+    assert_eq!(stage.store.retry(vec![event.id], stage.now(), Duration::ZERO).await.unwrap(), [event.id]);
     assert_eq!(stage.drain().await, 1, "a dead letter can be replayed");
     assert_eq!(stage.state("anna/signup").await, EventState::Delivered);
     stage.end().await;

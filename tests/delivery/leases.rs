@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cello_relay::config::Config;
-use cello_relay::store::{Attempt, Claimed, Store, Then};
+use cello_relay::store::{Attempt, Claimed, Store, Then, Wanted};
 use futures_util::future::join;
 
 use crate::running::Run;
@@ -14,7 +14,7 @@ fn lease() -> Duration {
 }
 
 async fn claimed_by_another(stage: &Stage) -> Claimed {
-    stage.store.of_another().claim(stage.now(), stage.now() + lease(), 1).await.unwrap().remove(0)
+    stage.store.of_another().claim(stage.now(), stage.now() + lease(), Wanted::longest_due(1)).await.unwrap().remove(0)
 }
 
 async fn delivered_by_another(stage: &Stage) {

@@ -74,7 +74,7 @@ async fn with_hold_an_unsure_event_waits_for_a_person_and_blocks_nobody() {
     stage.pass(Duration::from_secs(1000 * 3600));
     assert_eq!(stage.drain().await, 0, "it waits for as long as it takes");
 
-    stage.store.retry(vec![event.id], stage.now()).await.unwrap();
+    stage.store.retry(vec![event.id], stage.now(), Duration::ZERO).await.unwrap();
     assert_eq!(stage.drain().await, 1);
     assert_eq!(stage.outcomes("anna/signup").await, ["unsure", "delivered"]);
     stage.end().await;

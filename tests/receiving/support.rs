@@ -270,7 +270,7 @@ impl Store for FakeStore {
     async fn said_of_codes(&self, _: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
         unreachable!()
     }
-    async fn retry(&self, _: Vec<i64>, _: Timestamp) -> Result<Vec<i64>, StoreError> {
+    async fn retry(&self, _: Vec<i64>, _: Timestamp, _: Duration) -> Result<Vec<i64>, StoreError> {
         unreachable!()
     }
     async fn discard(&self, _: Vec<i64>, _: String, _: String, _: Timestamp) -> Result<Vec<i64>, StoreError> {

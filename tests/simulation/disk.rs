@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cello_relay::decision::Reason;
@@ -110,8 +111,8 @@ impl Store for Disk {
     async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
         self.store.said_of_codes(faults).await
     }
-    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        self.store.retry(ids, now).await
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
+        self.store.retry(ids, now, apart).await
     }
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
         self.store.discard(ids, by, reason, now).await

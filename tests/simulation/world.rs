@@ -284,7 +284,7 @@ impl<'a> World<'a> {
                 // Whether or not the disk took it.
                 let _ = self.store.discard(ids, "Pat".into(), "a test".into(), now).await;
             } else {
-                let _ = self.store.retry(ids, now).await;
+                let _ = self.store.retry(ids, now, Duration::ZERO).await;
             }
         }
     }

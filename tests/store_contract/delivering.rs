@@ -1,5 +1,7 @@
 //! Referral events on their way out.
 
+use std::time::Duration;
+
 use cello_relay::store::{Claimed, EventState, LifeEvent, Recovered, StoreError, Then, Wanted};
 use jiff::Timestamp;
 
@@ -22,6 +24,7 @@ contract! {
     a_record_after_a_lost_lease_changes_nothing_unless_it_delivered,
     a_record_of_the_wrong_event_is_refused,
     retry_gives_a_fresh_start_to_what_is_not_finished,
+    what_is_retried_can_be_due_one_after_the_other,
     a_retried_event_goes_before_later_ones_but_not_beside_one_being_sent,
     discard_ends_what_is_not_delivered_in_the_name_of_a_person,
     a_dead_or_discarded_event_lets_the_next_one_go,
@@ -200,7 +203,7 @@ async fn retry_gives_a_fresh_start_to_what_is_not_finished(store: AnyStore) {
     let mut all = ids.clone();
     all.push(99);
 
-    assert_eq!(store.retry(all, at(10)).await.unwrap(), ids[..3]);
+    assert_eq!(store.retry(all, at(10), Duration::ZERO).await.unwrap(), ids[..3]);
     let again = claim(&store, 10).await;
     assert_eq!(keys(&again), ["dead/1", "unsure/1", "later/1"]);
     assert!(again.iter().all(|event| event.attempts == 0 && event.first_attempt_at.is_none()));
@@ -213,7 +216,7 @@ async fn a_retried_event_goes_before_later_ones_but_not_beside_one_being_sent(st
     let second = claim(&store, 3).await;
     assert_eq!(keys(&second), ["a/2"]);
 
-    store.retry(vec![dead.id], at(4)).await.unwrap();
+    store.retry(vec![dead.id], at(4), Duration::ZERO).await.unwrap();
     assert_eq!(keys(&claim(&store, 4).await), [""; 0], "one of the subject is being sent");
     store.record(attempt(&second[0], 5, Then::WaitUntil(at(6)))).await.unwrap();
 
@@ -238,7 +241,7 @@ async fn discard_ends_what_is_not_delivered_in_the_name_of_a_person(store: AnySt
     assert_eq!(event.discarded_by.as_deref(), Some("ada"));
     assert_eq!(event.discard_reason.as_deref(), Some("a test order"));
     assert_eq!(store.discard(ids.clone(), "bob".into(), "again".into(), at(9)).await.unwrap(), [0; 0]);
-    assert_eq!(store.retry(ids, at(9)).await.unwrap(), [0; 0], "discarded is final");
+    assert_eq!(store.retry(ids, at(9), Duration::ZERO).await.unwrap(), [0; 0], "discarded is final");
     assert!(store.counts().await.unwrap().add_up());
 }
 
@@ -285,7 +288,7 @@ async fn an_event_whose_senders_died_three_times_in_a_row_waits_for_a_person(sto
     assert_eq!(event.state, EventState::Unsure);
     assert!(event.attempts[2].message.contains("3 times in a row"), "{:?}", event.attempts);
     assert_eq!(try_one(&store, 3, Then::Delivered).await.key, "a/2");
-    store.retry(vec![event.id], at(4)).await.unwrap();
+    store.retry(vec![event.id], at(4), Duration::ZERO).await.unwrap();
     assert_eq!(claim(&store, 4).await[0].deaths, 0, "a fresh start");
 }
 
@@ -305,4 +308,19 @@ async fn a_part_of_what_is_claimed_can_be_what_became_due_last(store: AnyStore) 
     assert_eq!(all, ["c/1", "d/1"], "and e/1 is not due yet");
     let more = store.claim(at(99), at(159), Wanted { longest_due: 5, newest_due: 5, alone: true }).await.unwrap();
     assert_eq!(keys(&more), ["b/1", "e/1"], "none twice, and none before its turn within its subject");
+}
+
+async fn what_is_retried_can_be_due_one_after_the_other(store: AnyStore) {
+    waiting(&store, &["a/1", "b/1", "c/1", "d/1"]).await;
+    let claimed = claim(&store, 2).await;
+    for (event, then) in claimed.iter().zip([Then::Dead, Then::Delivered, Then::Dead, Then::Dead]) {
+        store.record(attempt(event, 2, then)).await.unwrap();
+    }
+    let ids = claimed.iter().map(|event| event.id).collect();
+    let half_a_second = Duration::from_millis(500);
+    assert_eq!(store.retry(ids, at(10), half_a_second).await.unwrap().len(), 3);
+    for (key, milliseconds) in [("a/1", 0), ("c/1", 500), ("d/1", 1000)] {
+        let due = at(10) + Duration::from_millis(milliseconds);
+        assert_eq!(the_event(&store, key).await.due_at, Some(due));
+    }
 }

@@ -1,5 +1,7 @@
 //! What people ask.
 
+use std::time::Duration;
+
 use cello_relay::decision::{Warning, WarningCode};
 use cello_relay::store::{
     Counts, DecisionRecord, DecisionState, EventFilter, EventRow, EventState, NewWebhook, Then, WebhookState,
@@ -57,7 +59,7 @@ async fn both_equations_hold_after_every_step(store: AnyStore) {
     expected = Counts { sending: 0, delivered: 1, unsure: 1, dead: 1, ..expected };
     counted(expected.clone()).await;
 
-    store.retry(vec![claimed[1].id], at(3)).await.unwrap();
+    store.retry(vec![claimed[1].id], at(3), Duration::ZERO).await.unwrap();
     store.discard(vec![claimed[2].id], "ada".into(), "wrong".into(), at(3)).await.unwrap();
     expected = Counts { unsure: 0, dead: 0, waiting: 1, discarded: 1, ..expected };
     counted(expected.clone()).await;

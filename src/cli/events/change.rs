@@ -3,7 +3,9 @@
 //! The store has the last word on what may change; whatever it did not change is told with the reason. Nothing is
 //! ever applied to more than was shown.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -15,25 +17,38 @@ use super::Selection;
 use super::choose::{Chosen, choose};
 use crate::store::{EventState, Store};
 
+/// More than so many are told by their numbers and a few examples.
+const MANY: usize = 20;
+const EXAMPLES: usize = 5;
+
 /// What is to be done.
 #[derive(Debug)]
 pub enum Change {
-    Retry,
-    Discard { by: String, reason: String },
+    Retry {
+        /// A second at the most.
+        rate: Option<u32>,
+    },
+    Discard {
+        by: String,
+        reason: String,
+    },
 }
 
 pub async fn run(store: &dyn Store, selection: &Selection, change: Change, json: bool) -> Result<Exit> {
     let chosen = choose(store, selection).await?;
     if let (true, Some(state)) = (chosen.is_empty(), &selection.state) {
         let of = selection.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
-        anstream::eprintln!("no referral event{of} is {state}, so there is nothing to {}", change.word());
+        let others = [&selection.trigger, &selection.message].iter().any(|filter| filter.is_some())
+            || selection.since.or(selection.until).is_some();
+        let like_that = if others { " and as you want it" } else { "" };
+        anstream::eprintln!("no referral event{of} is {state}{like_that}, so there is nothing to {}", change.word());
         return Ok(Exit::Done);
     }
     let (possible, mut outcomes) = Change::sort(chosen);
     let results = if selection.dry_run {
         possible.into_iter().map(|event| Outcome::new(event, true, None)).collect()
     } else {
-        if selection.state.is_some() && !selection.yes && !confirm(&change, &possible, json)? {
+        if possible.len() > 1 && !selection.yes && !confirm(&change, &possible, json)? {
             anstream::eprintln!("nothing was changed");
             return Ok(Exit::Findings);
         }
@@ -98,7 +113,7 @@ impl Change {
 
     fn word(&self) -> &'static str {
         match self {
-            Self::Retry => "retry",
+            Self::Retry { .. } => "retry",
             Self::Discard { .. } => "discard",
         }
     }
@@ -132,10 +147,12 @@ impl Change {
     }
 
     async fn apply(&self, store: &dyn Store, possible: Vec<Chosen>) -> Result<Vec<Outcome>> {
-        let ids: Vec<i64> = possible.iter().filter_map(|one| one.event.as_ref().ok()).map(|event| event.id).collect();
+        let mut ids: Vec<i64> =
+            possible.iter().filter_map(|one| one.event.as_ref().ok()).map(|event| event.id).collect();
+        ids.sort_unstable();
         let now = Timestamp::now();
         let applied = match self {
-            Self::Retry => store.retry(ids, now).await?,
+            Self::Retry { rate } => store.retry(ids, now, apart(*rate)).await?,
             Self::Discard { by, reason } => store.discard(ids, by.clone(), reason.clone(), now).await?,
         };
         let result = |one: Chosen| {
@@ -145,6 +162,10 @@ impl Change {
         };
         Ok(possible.into_iter().map(result).collect())
     }
+}
+
+fn apart(rate: Option<u32>) -> Duration {
+    rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.max(1))
 }
 
 fn confirm(change: &Change, possible: &[Chosen], json: bool) -> Result<bool> {
@@ -158,13 +179,15 @@ fn confirm(change: &Change, possible: &[Chosen], json: bool) -> Result<bool> {
         }
         .into());
     }
+    let outcomes: Vec<Outcome> = possible.iter().map(|one| Outcome::new(one.clone(), true, None)).collect();
+    anstream::eprint!("{}", told(&outcomes, ""));
     let is_unsure = |one: &&Chosen| one.event.as_ref().is_ok_and(|event| event.state == EventState::Unsure);
     let unsure = possible.iter().filter(is_unsure).count();
-    if unsure > 0 && matches!(change, Change::Retry) {
+    if unsure > 0 && matches!(change, Change::Retry { .. }) {
         anstream::eprintln!("Cello may have {unsure} of them already, and would then have them twice.");
     }
     let word = match change {
-        Change::Retry => "Retry",
+        Change::Retry { .. } => "Retry",
         Change::Discard { .. } => "Discard",
     };
     anstream::eprint!("{word} {what}? [y/N] ");
@@ -186,37 +209,68 @@ fn show(results: &[Outcome], change: &Change, dry_run: bool, json: bool) -> Resu
         return Ok(print(&lines)?);
     }
     let done = match (change, dry_run) {
-        (Change::Retry, false) => "is sent again",
-        (Change::Retry, true) => "would be sent again",
+        (Change::Retry { .. }, false) => "is sent again",
+        (Change::Retry { .. }, true) => "would be sent again",
         (Change::Discard { .. }, false) => "discarded",
         (Change::Discard { .. }, true) => "would be discarded",
     };
-    let mut text = String::new();
-    for Outcome { id, key, trigger, was, applies, why, .. } in results {
-        let named = match (id, trigger, key, was) {
-            (Some(id), Some(trigger), Some(key), Some(was)) => {
-                format!("referral event {id}  {trigger}  {}  was {}: ", plain(key), was.as_str())
-            }
-            _ => String::new(),
-        };
-        let (result, tone) = if *applies { (done, Tone::Good) } else { ("not applied", Tone::Open) };
-        let dividing = if named.is_empty() { ": " } else { ", " };
-        let why = why.as_ref().map(|why| format!("{dividing}{why}")).unwrap_or_default();
-        text.push_str(&format!("{named}{}{why}\n", toned(result, tone)));
-    }
+    let mut text = told(results, done);
     let applied = results.iter().filter(|result| result.applies).count();
-    if dry_run {
-        text.push_str("nothing was changed: this was a dry run\n");
-    } else if applied > 0 && matches!(change, Change::Retry) {
-        text.push_str(&format!(
-            "{} to be sent again: a running relay notices within 5 seconds, else the next `cello-relay serve` does\n",
-            number(applied, "referral event")
-        ));
-    } else if applied > 0 {
-        text.push_str(&format!(
-            "{} discarded; their bodies and attempts are kept\n",
-            number(applied, "referral event")
-        ));
+    let what = number(applied, "referral event");
+    match change {
+        _ if dry_run => text.push_str("nothing was changed: this was a dry run\n"),
+        _ if applied == 0 => {}
+        Change::Retry { rate } => {
+            let last = apart(*rate).saturating_mul(u32::try_from(applied - 1).unwrap_or(u32::MAX)).as_secs();
+            let seconds = number(usize::try_from(last).unwrap_or(usize::MAX), "second");
+            let until = if last > 0 { format!(", the last one {seconds} after the first") } else { String::new() };
+            text.push_str(&format!(
+                "{what} to be sent again{until}: a running relay notices within 5 seconds, else the next `cello-relay \
+                 serve` does\n"
+            ));
+        }
+        Change::Discard { .. } => text.push_str(&format!("{what} discarded; their bodies and attempts are kept\n")),
     }
     Ok(print(&text)?)
+}
+
+/// A line for each; of many of which the same is to be said, how many they are and a few examples. `done` is what was
+/// done to those it applies to, if that is to be said.
+fn told(outcomes: &[Outcome], done: &str) -> String {
+    let (applied, refused): (Vec<&Outcome>, Vec<&Outcome>) = outcomes.iter().partition(|outcome| outcome.applies);
+    if outcomes.len() <= MANY {
+        return outcomes.iter().map(|outcome| line(outcome, done)).collect();
+    }
+    let mut text = String::new();
+    for group in [applied, refused] {
+        let mut sums: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for outcome in &group {
+            let was = outcome.was.map_or("unknown", EventState::as_str);
+            *sums.entry((outcome.trigger.as_deref().unwrap_or("-"), was)).or_default() += 1;
+        }
+        for ((trigger, was), sum) in sums {
+            text.push_str(&format!("{sum:>7}  {trigger}, {was}\n"));
+        }
+        group.iter().take(EXAMPLES).for_each(|outcome| text.push_str(&line(outcome, done)));
+        if group.len() > EXAMPLES {
+            text.push_str(&format!("... and {} more; --json shows all\n", group.len() - EXAMPLES));
+        }
+    }
+    text
+}
+
+fn line(outcome: &Outcome, done: &str) -> String {
+    let Outcome { id, key, trigger, was, applies, why, .. } = outcome;
+    let named = match (id, trigger, key, was) {
+        (Some(id), Some(trigger), Some(key), Some(was)) => {
+            format!("referral event {id}  {trigger}  {}  was {}", plain(key), was.as_str())
+        }
+        _ => String::new(),
+    };
+    let (result, tone) = if *applies { (done, Tone::Good) } else { ("not applied", Tone::Open) };
+    let result = if result.is_empty() { String::new() } else { toned(result, tone) };
+    let after = if named.is_empty() || result.is_empty() { "" } else { ": " };
+    let dividing = if named.is_empty() { ": " } else { ", " };
+    let why = why.as_ref().map(|why| format!("{dividing}{why}")).unwrap_or_default();
+    format!("{named}{after}{result}{why}\n")
 }

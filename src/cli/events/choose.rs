@@ -1,4 +1,4 @@
-//! Which referral events a person means: by name, or all in one state.
+//! Which referral events a person means: by name, or those in one state that a filter leaves.
 //!
 //! A name that means several takes all of them, but never one that it does not stand in while it stands in others.
 
@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::super::output::plain;
 use super::{Selection, unknown};
-use crate::store::{EventFilter, EventState, EventSummary, Life, LifeEvent, Store};
+use crate::store::{EventFilter, EventRow, EventState, EventSummary, Life, LifeEvent, Store};
 
 /// One that was chosen.
+#[derive(Clone)]
 pub struct Chosen {
     /// Among all that were chosen.
     pub place: usize,
@@ -20,6 +21,7 @@ pub struct Chosen {
 }
 
 /// A referral event, as far as deciding about it needs.
+#[derive(Clone)]
 pub struct Found {
     pub id: i64,
     pub key: String,
@@ -33,7 +35,7 @@ pub async fn choose(store: &dyn Store, selection: &Selection) -> Result<Vec<Chos
     if let Some(state) = &selection.state {
         let (state, provider) = (Some(state.clone()), selection.provider.clone());
         let rows = store.list(EventFilter { state, provider, limit: usize::MAX }).await?;
-        let events = rows.into_iter().filter_map(|row| row.referral_event).enumerate();
+        let events = rows.into_iter().filter_map(|row| meant(selection, row)).enumerate();
         return Ok(events.map(|(place, event)| Chosen { place, name: None, event: Ok(event.into()) }).collect());
     }
     let mut chosen: Vec<Chosen> = Vec::new();
@@ -56,6 +58,20 @@ pub async fn choose(store: &dyn Store, selection: &Selection) -> Result<Vec<Chos
         }
     }
     Ok(chosen)
+}
+
+/// What came of a row, unless the selection leaves it out.
+fn meant(selection: &Selection, row: EventRow) -> Option<EventSummary> {
+    let event = row.referral_event?;
+    let says = |text: &String| {
+        let message = event.message.as_deref().unwrap_or_default();
+        message.to_lowercase().contains(&text.to_lowercase())
+    };
+    let is_meant = selection.trigger.as_ref().is_none_or(|trigger| event.trigger == *trigger)
+        && selection.since.is_none_or(|since| row.received_at >= since)
+        && selection.until.is_none_or(|until| row.received_at < until)
+        && selection.message.as_ref().is_none_or(says);
+    is_meant.then_some(event)
 }
 
 impl From<EventSummary> for Found {

@@ -183,7 +183,7 @@ fn end(by: &Value, since: Option<Timestamp>, again: Again, sums: Sums) -> String
     text
 }
 
-fn since(text: &str) -> Result<Timestamp, String> {
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
     let day = || text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|at| at.timestamp());
     let at = text.parse().ok().or_else(day);
     at.ok_or_else(|| "write a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z".to_owned())

@@ -23,6 +23,8 @@ mod tls;
 mod values;
 mod webhooks;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -221,8 +223,8 @@ impl Store for Postgres {
         self.reader.run(move |db| past::said_of_codes(db, &faults)).await
     }
 
-    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        self.writer.run(move |db| queue::retry(db, &ids, now)).await
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| queue::retry(db, &ids, now, apart)).await
     }
 
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {

@@ -5,6 +5,8 @@
 //! anything. Whoever ends or begins the waiting of an event says so to [`set_front`]. All of it runs in transactions of
 //! which there is one at a time over all relays, so nobody moves an event between a look at it and the next step.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::super::values::sender_died;
@@ -216,7 +218,7 @@ pub fn next_due(db: &Session) -> Result<Option<Timestamp>, StoreError> {
 }
 
 /// A fresh start for dead, unsure and waiting events; returns those it applied to.
-pub fn retry(db: &Session, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
+pub fn retry(db: &Session, ids: &[i64], now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
     let mut applied = Vec::new();
     for id in ids {
         let reset = db.execute(
@@ -225,7 +227,9 @@ pub fn retry(db: &Session, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, Stor
             args![id],
         )?;
         if reset > 0 {
-            move_to(db, *id, EventState::Waiting, Some(millis(now)))?;
+            let pause = apart.saturating_mul(u32::try_from(applied.len()).unwrap_or(u32::MAX));
+            let due_at = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+            move_to(db, *id, EventState::Waiting, Some(millis(due_at)))?;
             applied.push(*id);
         }
     }

@@ -14,7 +14,8 @@ macro_rules! list {
         concat!(
             "SELECT w.id AS webhook_id, w.provider, w.event_id, w.kind, w.received_at, w.state AS webhook_state,
                 d.state AS decision, d.reason, e.id, e.key, e.trigger, e.price, e.currency, e.state,
-                (SELECT count(*) FROM attempt a WHERE a.event_id = e.id) AS attempts ",
+                (SELECT count(*) FROM attempt a WHERE a.event_id = e.id) AS attempts,
+                (SELECT a.message FROM attempt a WHERE a.event_id = e.id ORDER BY a.id DESC LIMIT 1) AS message ",
             $($rest),+
         )
     };
@@ -126,6 +127,7 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<EventRow> {
             currency: row.get("currency")?,
             state: row.get("state")?,
             attempts: row.get("attempts")?,
+            message: row.get("message")?,
         }),
         None => None,
     };

@@ -27,6 +27,7 @@ mod webhooks;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -226,8 +227,8 @@ impl Store for Sqlite {
         self.read(move |db| past::customers(db, &name)).await
     }
 
-    async fn retry(&self, ids: Vec<i64>, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        self.writer.run(move |db| queue::retry(db, &ids, now)).await
+    async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| queue::retry(db, &ids, now, apart)).await
     }
 
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {

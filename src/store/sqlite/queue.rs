@@ -4,6 +4,8 @@
 //! front can be claimed, so neither a subject with a hundred thousand events nor many that wait behind a late one cost
 //! anything. Whoever ends or begins the waiting of an event says so to [`set_front`].
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -250,7 +252,7 @@ pub fn next_due(db: &Connection) -> Result<Option<Timestamp>, StoreError> {
 }
 
 /// A fresh start for dead, unsure and waiting events; returns those it applied to.
-pub fn retry(db: &Connection, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
+pub fn retry(db: &Connection, ids: &[i64], now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
     let mut applied = Vec::new();
     for id in ids {
         let reset = db
@@ -260,7 +262,9 @@ pub fn retry(db: &Connection, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, S
             )?
             .execute([id])?;
         if reset > 0 {
-            move_to(db, *id, EventState::Waiting, Some(millis(now)))?;
+            let pause = apart.saturating_mul(u32::try_from(applied.len()).unwrap_or(u32::MAX));
+            let due_at = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+            move_to(db, *id, EventState::Waiting, Some(millis(due_at)))?;
             applied.push(*id);
         }
     }
