@@ -72,6 +72,7 @@ metrics! {
     REFERRAL_EVENTS = "gauge" "cello_relay_referral_events" ["state"] "Referral events by state: waiting, sending, delivered, unsure, dead or discarded";
     HELD = "gauge" "cello_relay_held_facts" ["reason"] "Facts that are held, by the reason's code";
     OVERDUE = "gauge" "cello_relay_overdue_seconds" [""] "How long the oldest waiting referral event that is due has been due; 0 when delivery keeps up";
+    OLDEST = "gauge" "cello_relay_oldest_waiting_seconds" [""] "How long ago the oldest referral event that still waits was decided, due or not; 0 when none waits";
     QUEUED = "gauge" "cello_relay_store_queue" [""] "Writes that wait for their turn at the disk";
     FLUSHES = "counter" "cello_relay_store_flushes_total" [""] "Flushes to disk; writes that share one count once";
     FAILED_FLUSHES = "counter" "cello_relay_store_failed_flushes_total" [""] "Flushes to disk that failed; everything in them was refused";
@@ -81,6 +82,7 @@ metrics! {
     ANSWERS = "counter" "cello_relay_webhook_answers_total" ["provider, status"] "Answers to webhooks";
     REFUSED = "counter" "cello_relay_webhooks_refused_total" ["provider, code"] "Webhooks that were not taken, by the reason's code";
     ATTEMPTS = "counter" "cello_relay_attempts_total" ["outcome"] "Tries to deliver a referral event: delivered, retry, rejected or unsure";
+    RECOVERED = "counter" "cello_relay_recovered_total" ["then"] "Referral events taken back from a sender that died or could not record the answer: waiting (sent again) or unsure";
     LOOK_UPS = "counter" "cello_relay_look_ups_total" ["provider, result"] "Facts looked up at a provider's API, or at Cello for their code (`cello`): answered, failed, or remembered when no call was needed";
     ANSWER_TIME = "histogram" "cello_relay_webhook_answer_seconds" ["provider"] "Time from the head of a webhook to its answer";
     DELIVERY_TIME = "histogram" "cello_relay_delivery_seconds" [""] "Time from sending a referral event to Cello's answer";
@@ -104,6 +106,7 @@ pub struct Metrics {
     answers: Family<Labels, Counter>,
     refused: Family<Labels, Counter>,
     attempts: Family<Labels, Counter>,
+    recovered: Family<Labels, Counter>,
     look_ups: Family<Labels, Counter>,
     answer_time: Family<Labels, Histogram, fn() -> Histogram>,
     delivery_time: Histogram,
@@ -117,6 +120,7 @@ impl Default for Metrics {
             answers: register(&mut registry, &ANSWERS, Family::default()),
             refused: register(&mut registry, &REFUSED, Family::default()),
             attempts: register(&mut registry, &ATTEMPTS, Family::default()),
+            recovered: register(&mut registry, &RECOVERED, Family::default()),
             look_ups: register(&mut registry, &LOOK_UPS, Family::default()),
             answer_time: register(&mut registry, &ANSWER_TIME, Family::new_with_constructor(seconds)),
             delivery_time: register(&mut registry, &DELIVERY_TIME, seconds()),
@@ -145,6 +149,14 @@ impl Metrics {
     pub fn attempted(&self, outcome: &'static str, took: Duration) {
         count(&self.attempts, [("outcome", outcome.into())]);
         self.delivery_time.observe(took.as_secs_f64());
+    }
+
+    /// Referral events were taken back from senders that died: so many wait again, so many are unsure.
+    pub fn recovered(&self, waiting: usize, unsure: usize) {
+        for (then, number) in [("waiting", waiting), ("unsure", unsure)] {
+            let labels = vec![("then", then.to_owned())];
+            self.recovered.get_or_create(&labels).inc_by(u64::try_from(number).unwrap_or(u64::MAX));
+        }
     }
 
     /// A provider's API, or Cello (`cello`) about a code, was asked: `answered` or `failed`.
@@ -176,6 +188,8 @@ pub struct Scrape {
     pub held: Option<Vec<(String, i64)>>,
     /// How long the oldest referral event that is due has been due; zero for none.
     pub overdue: Option<Duration>,
+    /// The age of the oldest referral event that waits; zero for none.
+    pub oldest: Option<Duration>,
     pub writes: WriteStats,
 }
 
@@ -211,8 +225,10 @@ impl Scrape {
                 family.get_or_create(&vec![("reason", reason.to_owned())]).set(number);
             }
         }
-        if let Some(overdue) = self.overdue {
-            gauge(&mut registry, &OVERDUE, overdue.as_secs().cast_signed());
+        for (metric, time) in [(&OVERDUE, self.overdue), (&OLDEST, self.oldest)] {
+            if let Some(time) = time {
+                gauge(&mut registry, metric, time.as_secs().cast_signed());
+            }
         }
         let WriteStats { flushes, failed_flushes, jobs, flush_time, queued } = self.writes;
         gauge(&mut registry, &QUEUED, queued.cast_signed());
@@ -260,12 +276,14 @@ mod tests {
         metrics.answered("stripe", 200, Duration::from_millis(3));
         metrics.refused("stripe", "signature_wrong");
         metrics.attempted("delivered", Duration::from_millis(30));
+        metrics.recovered(1, 0);
         metrics.looked_up("stripe", "answered");
 
         let text = metrics.render(&Scrape {
             counts: Some(Counts::default()),
             held: Some(vec![]),
             overdue: Some(Duration::ZERO),
+            oldest: Some(Duration::ZERO),
             ..Scrape::default()
         });
 
@@ -300,7 +318,10 @@ mod tests {
     #[test]
     fn what_the_store_cannot_tell_is_left_out() {
         let text = Metrics::new().render(&Scrape::default());
-        assert!(!text.contains("cello_relay_webhooks{") && !text.contains("overdue"), "{text}");
+        assert!(
+            !text.contains("cello_relay_webhooks{") && !text.contains("overdue") && !text.contains("oldest"),
+            "{text}"
+        );
     }
 
     #[test]

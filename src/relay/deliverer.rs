@@ -136,7 +136,7 @@ impl Deliverer {
     /// What is in sending although its lease has ended was sent and could not be recorded, or its sender died or stands
     /// still. What this process is sending itself ends within its lease.
     async fn take_back(&self) -> Result<(), StoreError> {
-        recover(self.store.as_ref(), self.settings.unsure, (self.clock)()).await
+        recover(self.store.as_ref(), self.settings.unsure, (self.clock)(), &self.metrics).await
     }
 
     /// How many more may be sent beside those under way.

@@ -81,7 +81,7 @@ impl Relay {
     ///
     /// When the store cannot be written.
     pub async fn start(parts: Parts) -> Result<Self, StoreError> {
-        take_up(parts.store.as_ref(), &parts.delivery, (parts.clock)()).await?;
+        take_up(parts.store.as_ref(), &parts.delivery, &parts.metrics, (parts.clock)()).await?;
         let (stop, stopped) = watch::channel(false);
         let decided = Arc::new(Notify::new());
         let settled_kept = parts.policy.bodies_kept;
@@ -142,11 +142,16 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// # Errors
 ///
 /// When the store cannot be written.
-pub async fn take_up(store: &dyn Store, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+pub async fn take_up(
+    store: &dyn Store,
+    delivery: &Delivery,
+    metrics: &Metrics,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     // Where this process is the only one that sends, whatever is in sending was left by one that died; else only what is
     // there for longer than its sender may take.
     let left_until = if store.is_shared() { now } else { Timestamp::MAX };
-    recover(store, delivery.unsure, left_until).await?;
+    recover(store, delivery.unsure, left_until, metrics).await?;
     store
         .transact(Box::new(move |ledger| {
             for held in ledger.waiting_for(waiting::RULES_TOPIC)? {

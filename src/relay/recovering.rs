@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::config::Unsure;
 use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
 
 /// Senders in a row that may die while they send the same event.
 const DEATHS: u32 = 3;
@@ -14,12 +15,18 @@ const DEATHS: u32 = 3;
 /// # Errors
 ///
 /// When the store cannot be written.
-pub async fn recover(store: &dyn Store, unsure: Unsure, left_until: Timestamp) -> Result<(), StoreError> {
+pub async fn recover(
+    store: &dyn Store,
+    unsure: Unsure,
+    left_until: Timestamp,
+    metrics: &Metrics,
+) -> Result<(), StoreError> {
     let hold_after = match unsure {
         Unsure::Hold => 1,
         Unsure::Resend => DEATHS,
     };
     let recovered = store.recover(left_until, hold_after).await?;
+    metrics.recovered(recovered.waiting, recovered.unsure.len());
     if recovered.waiting > 0 {
         let count = recovered.waiting;
         tracing::warn!(

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
 use serde_json::json;
 use tracing::warn;
 
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Metrics, Scrape};
 
 pub(super) struct Health {
@@ -49,18 +50,19 @@ async fn ready(health: web::Data<Health>) -> HttpResponse {
 async fn metrics(health: web::Data<Health>) -> HttpResponse {
     let counts = health.store.counts().await.inspect_err(|error| warn!(%error, "no counts for the metrics")).ok();
     let held = health.store.held().await.inspect_err(|error| warn!(%error, "no held facts for the metrics")).ok();
-    let scrape = Scrape { counts, held, overdue: health.overdue().await, writes: health.store.stats() };
+    let overdue = health.since(health.store.next_due().await);
+    let oldest = health.since(health.store.oldest_waiting().await);
+    let scrape = Scrape { counts, held, overdue, oldest, writes: health.store.stats() };
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(health.metrics.render(&scrape))
 }
 
 impl Health {
-    /// `None` when the store cannot tell, zero when nothing is due.
-    async fn overdue(&self) -> Option<Duration> {
-        let due = self.store.next_due().await.ok()?;
-        let late = due.map_or(0, |due| (self.clock)().as_second() - due.as_second());
-        Some(Duration::from_secs(u64::try_from(late).unwrap_or(0)))
+    /// `None` when the store cannot tell, zero when there is nothing or its time is still to come.
+    fn since(&self, told: Result<Option<Timestamp>, StoreError>) -> Option<Duration> {
+        let seconds = told.ok()?.map_or(0, |then| (self.clock)().as_second() - then.as_second());
+        Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
     }
 }
 

@@ -134,6 +134,9 @@ pub trait Store: Send + Sync {
     /// subject is not counted.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
+    /// Since when the oldest waiting referral event is there, whether it is due or not.
+    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Held facts whose deadline has passed or that want another look-up, longest due first.
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError>;
 

@@ -7,6 +7,7 @@ use cello_relay::relay::policy::Policy;
 use cello_relay::relay::{Parts, Relay};
 use cello_relay::rules::Rules;
 use cello_relay::store::{EventState, Store, Wanted};
+use cello_relay::telemetry::Scrape;
 use tokio::sync::Notify;
 
 use crate::stage::{Setup, Stage};
@@ -48,6 +49,8 @@ async fn with_resend_what_was_being_sent_is_sent_again_and_its_history_says_unsu
         assert_eq!(stage.outcomes(name).await, ["unsure", "delivered"]);
     }
     assert_eq!(stage.outcomes("anna/purchase").await, ["delivered"]);
+    let metrics = stage.metrics.render(&Scrape::default());
+    assert!(metrics.contains("cello_relay_recovered_total{then=\"waiting\"} 2"), "{metrics}");
     stage.end().await;
 }
 

@@ -115,6 +115,9 @@ impl Store for Watched {
     async fn recover(&self, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
         self.store.recover(now, hold_after).await
     }
+    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store.oldest_waiting().await
+    }
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
         self.store.due_holds(now, limit).await
     }

@@ -224,6 +224,11 @@ impl Store for FakeStore {
         Ok(Some(now() - Duration::from_secs(90)))
     }
 
+    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.check()?;
+        Ok(Some(now() - Duration::from_secs(3600)))
+    }
+
     fn stats(&self) -> WriteStats {
         WriteStats { flushes: 2, jobs: 5, flush_time: Duration::from_millis(1500), ..WriteStats::default() }
     }

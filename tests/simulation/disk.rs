@@ -75,6 +75,9 @@ impl Store for Disk {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.store.next_due().await
     }
+    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store.oldest_waiting().await
+    }
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
         self.perhaps(self.store.due_holds(now, limit)).await
     }

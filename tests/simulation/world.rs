@@ -266,7 +266,8 @@ impl<'a> World<'a> {
         self.go_to(self.now);
         self.deliverer = deliverer(&self.relay, &self.client, &self.delivery);
         let mut failures = 0;
-        while take_up(self.store.as_ref(), &self.delivery, self.relay.now()).await.is_err() {
+        while take_up(self.store.as_ref(), &self.delivery, &self.relay.decider.metrics, self.relay.now()).await.is_err()
+        {
             failures += 1;
             if failures > 5 {
                 self.store.fail(0);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cello_relay::store::{Claimed, EventState, LifeEvent, Recovered, StoreError, Then, Wanted};
+use cello_relay::store::{Claimed, EventState, LifeEvent, NewReferralEvent, Recovered, StoreError, Then, Wanted};
 use jiff::Timestamp;
 
-use crate::given::{AnyStore, at, attempt, claim, keys, transact, try_one, waiting};
+use crate::given::{AnyStore, at, attempt, claim, event, keys, stored, transact, try_one, waiting};
 
 contract! {
     what_is_due_is_claimed_longest_due_first_and_once,
@@ -13,6 +13,7 @@ contract! {
     a_subject_that_waits_does_not_block_others,
     what_a_clock_that_was_set_back_since_put_off_for_days_is_due,
     the_next_due_time_is_that_of_an_event_that_could_be_claimed,
+    the_oldest_waiting_event_is_told_whether_or_not_it_is_due,
     tries_that_count_are_counted_from_the_first_one,
     what_was_given_back_is_due_as_before,
     what_another_claim_holds_is_not_given_back,
@@ -323,4 +324,17 @@ async fn what_is_retried_can_be_due_one_after_the_other(store: AnyStore) {
         let due = at(10) + Duration::from_millis(milliseconds);
         assert_eq!(the_event(&store, key).await.due_at, Some(due));
     }
+}
+
+async fn the_oldest_waiting_event_is_told_whether_or_not_it_is_due(store: AnyStore) {
+    assert_eq!(store.oldest_waiting().await.unwrap(), None);
+    let webhook = stored(&store, "evt_1").await;
+    for (key, second) in [("a/1", 2), ("b/1", 7)] {
+        let event = NewReferralEvent { created_at: at(second), ..event(webhook, key, key) };
+        transact(&store, move |ledger| ledger.add_referral_event(&event)).await.unwrap();
+    }
+    let first = store.claim(at(9), at(69), Wanted::longest_due(1)).await.unwrap().remove(0);
+    assert_eq!(store.oldest_waiting().await.unwrap(), Some(at(7)), "one that is being sent does not wait");
+    store.record(attempt(&first, 9, Then::WaitUntil(at(999)))).await.unwrap();
+    assert_eq!(store.oldest_waiting().await.unwrap(), Some(at(2)));
 }

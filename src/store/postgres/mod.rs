@@ -154,6 +154,10 @@ impl Store for Postgres {
         self.reader.run(queue::next_due).await
     }
 
+    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.reader.run(queue::oldest_waiting).await
+    }
+
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
         self.reader.run(move |db| decisions::due_holds(db, now, limit)).await
     }

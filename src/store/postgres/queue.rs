@@ -217,6 +217,12 @@ pub fn next_due(db: &Session) -> Result<Option<Timestamp>, StoreError> {
     row.map(|row| time(&row, "due_at")).transpose()
 }
 
+pub fn oldest_waiting(db: &Session) -> Result<Option<Timestamp>, StoreError> {
+    let row =
+        db.query_one("SELECT created_at FROM referral_event WHERE state = 'waiting' ORDER BY state, id LIMIT 1", &[])?;
+    row.map(|row| time(&row, "created_at")).transpose()
+}
+
 /// A fresh start for dead, unsure and waiting events; returns those it applied to.
 pub fn retry(db: &Session, ids: &[i64], now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
     let mut applied = Vec::new();

@@ -166,6 +166,10 @@ impl Store for Sqlite {
         self.read(queue::next_due).await
     }
 
+    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(queue::oldest_waiting).await
+    }
+
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
         self.read(move |db| decisions::due_holds(db, now, limit)).await
     }

@@ -18,6 +18,7 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         queue::SUSPECT,
         queue::TOO_FAR,
         queue::NEXT_DUE,
+        queue::OLDEST_WAITING,
         queue::LOST,
         queue::FRONT,
         queue::FIRST_WAITING,

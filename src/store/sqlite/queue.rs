@@ -251,6 +251,15 @@ pub fn next_due(db: &Connection) -> Result<Option<Timestamp>, StoreError> {
     Ok(next)
 }
 
+// The index is named for the same reason as above.
+pub(super) const OLDEST_WAITING: &str = "SELECT created_at FROM referral_event INDEXED BY referral_event_by_state
+    WHERE state = 'waiting' ORDER BY id LIMIT 1";
+
+pub fn oldest_waiting(db: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let oldest = db.prepare_cached(OLDEST_WAITING)?.query_row([], |row| time(row, "created_at")).optional()?;
+    Ok(oldest)
+}
+
 /// A fresh start for dead, unsure and waiting events; returns those it applied to.
 pub fn retry(db: &Connection, ids: &[i64], now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
     let mut applied = Vec::new();
