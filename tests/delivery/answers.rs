@@ -275,7 +275,7 @@ async fn a_200_that_does_not_say_success_is_a_dead_letter_in_whatever_form_and_c
         let event = stage.event(&name).await;
         assert_eq!((event.state, event.attempts[0].status), (EventState::Dead, Some(200)), "{fault:?}");
         assert!(event.attempts[0].message.starts_with("200 without `success: true`"), "{:?}", event.attempts[0]);
-        stage.store.retry(vec![event.id], stage.now()).await.unwrap();
+        stage.store.retry(vec![event.id], stage.now(), Duration::ZERO).await.unwrap();
         assert_eq!(stage.drain().await, 1);
         assert_eq!(stage.outcomes(&name).await, ["rejected", "delivered"]);
     }

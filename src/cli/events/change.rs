@@ -3,7 +3,7 @@
 //! The store has the last word on what may change; whatever it did not change is told with the reason. Nothing is
 //! ever applied to more than was shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use crate::store::{EventState, Store};
 /// More than so many are told by their numbers and a few examples.
 const MANY: usize = 20;
 const EXAMPLES: usize = 5;
+/// In seconds.
+const DAY: usize = 86_400;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub async fn run(store: &dyn Store, selection: &Selection, change: Change, json:
         return Ok(Exit::Done);
     }
     let (possible, mut outcomes) = Change::sort(chosen);
+    change.refuse_too_slow(possible.len())?;
     let results = if selection.dry_run {
         possible.into_iter().map(|event| Outcome::new(event, true, None)).collect()
     } else {
@@ -111,6 +114,19 @@ impl Change {
         })
     }
 
+    /// The store takes an event that is due more than a day ahead for one whose time a wrong clock wrote.
+    fn refuse_too_slow(&self, count: usize) -> Result<(), Trouble> {
+        let Self::Retry { rate: Some(rate) } = self else { return Ok(()) };
+        if count / (*rate).max(1) as usize <= DAY {
+            return Ok(());
+        }
+        Err(Trouble {
+            what: format!("with --rate {rate}, {} take more than a day", number(count, "referral event")),
+            place: "the command line".to_owned(),
+            fix: "choose a higher rate, or fewer with --since and --until".to_owned(),
+        })
+    }
+
     fn word(&self) -> &'static str {
         match self {
             Self::Retry { .. } => "retry",
@@ -155,6 +171,7 @@ impl Change {
             Self::Retry { rate } => store.retry(ids, now, apart(*rate)).await?,
             Self::Discard { by, reason } => store.discard(ids, by.clone(), reason.clone(), now).await?,
         };
+        let applied: HashSet<i64> = applied.into_iter().collect();
         let result = |one: Chosen| {
             let done = one.event.as_ref().is_ok_and(|event| applied.contains(&event.id));
             let why = (!done).then(|| "the relay went on with it meanwhile; look at it again".to_owned());
@@ -273,4 +290,17 @@ fn line(outcome: &Outcome, done: &str) -> String {
     let dividing = if named.is_empty() { ": " } else { ", " };
     let why = why.as_ref().map(|why| format!("{dividing}{why}")).unwrap_or_default();
     format!("{named}{after}{result}{why}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_take_more_than_a_day_is_refused() {
+        let too_slow = |rate, count| Change::Retry { rate }.refuse_too_slow(count).err().map(|trouble| trouble.what);
+        assert_eq!(too_slow(Some(2), 172_800), None);
+        assert_eq!(too_slow(Some(2), 172_802).unwrap(), "with --rate 2, 172802 referral events take more than a day");
+        assert_eq!(too_slow(None, 1_000_000), None);
+    }
 }
