@@ -1,6 +1,7 @@
 //! `cello-relay serve`: receives and delivers until told to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +18,10 @@ use crate::server::{self, Server};
 use crate::store::{self, Missing, Store};
 use crate::telemetry::{self, Metrics};
 
+/// How often, and after which pauses, it is looked whether all have let go of the store.
+const CLOSING_LOOKS: u32 = 500;
+const CLOSING_PAUSE: Duration = Duration::from_millis(10);
+
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     telemetry::start_log(&config.log);
@@ -31,7 +36,7 @@ pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     }
     // Before anybody is told that the relay runs: whoever knows it may stop it.
     let mut signals = Signals::take()?;
-    let mut relay = Running::start(config, store, sandbox).await?;
+    let mut relay = Running::start(config, store.clone(), sandbox).await?;
     relay.announce();
     tokio::select! {
         () = signals.stop() => {}
@@ -39,8 +44,21 @@ pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     }
     tracing::info!("stopping: finishing what is current");
     relay.stop().await?;
+    close(store).await;
     tracing::info!("stopped");
     Ok(Exit::Done)
+}
+
+/// Closes the store before the process ends, so that all of it is in its file and nothing in the log beside it: people
+/// copy the file of a relay that has stopped. The threads of the server may still be about to let go of it.
+async fn close(mut store: Arc<dyn Store>) {
+    for _ in 0..CLOSING_LOOKS {
+        if Arc::get_mut(&mut store).is_some() {
+            return drop(store);
+        }
+        tokio::time::sleep(CLOSING_PAUSE).await;
+    }
+    tracing::warn!("the store is still in use and was not closed; nothing is lost, the next start takes it up");
 }
 
 /// Whether it would matter that a store is lost: real events are sent from it, or there was one.

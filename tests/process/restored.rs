@@ -17,6 +17,7 @@ async fn after_an_old_copy_was_put_back_what_is_told_twice_is_told_in_the_same_w
         assert_eq!(serving.post.stripe(body).await.unwrap(), 200);
         cello.wait_for(number + 1).await;
         assert_eq!(serving.terminate().await.0, Some(0));
+        assert!(!place.folder.path().join("relay.db-wal").exists(), "one file, once it has stopped");
         if number == 0 {
             fs::copy(&store, &copy).unwrap();
         }
