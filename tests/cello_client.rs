@@ -214,14 +214,15 @@ async fn a_connection_that_breaks_after_the_request_was_written_leaves_the_event
     assert_eq!(client.send(&purchase("in_1").to_string()).await.outcome, Outcome::Delivered);
 }
 
+const TOKEN: &str = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 19\r\n\r\n{\"accessToken\":\"a\"}";
+
 #[tokio::test]
 async fn a_connection_that_is_reset_before_or_within_the_answer_leaves_the_event_unsure() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     let client = Client::new(&base_url, "key", "secret".into(), PATIENCE).unwrap();
-    let token = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 19\r\n\r\n{\"accessToken\":\"a\"}";
     let half = "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"succ";
-    let (login, _) = tokio::join!(client.token(), answer_and_reset(&listener, true, token));
+    let (login, ()) = tokio::join!(client.token(), answer_and_reset(&listener, true, TOKEN));
     login.unwrap();
     for (reads, answer, status) in [(false, "", None), (true, "", None), (true, half, Some(200))] {
         let body = purchase("in_1").to_string();
@@ -231,17 +232,42 @@ async fn a_connection_that_is_reset_before_or_within_the_answer_leaves_the_event
     }
 }
 
+#[tokio::test]
+async fn a_connection_that_is_reset_after_the_answer_takes_nothing_back_and_the_next_event_gets_another() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::new(&base_url, "key", "secret".into(), PATIENCE).unwrap();
+    let (login, ()) = tokio::join!(client.token(), answer_and_reset(&listener, true, TOKEN));
+    login.unwrap();
+    for invoice in ["in_1", "in_2"] {
+        let body = purchase(invoice).to_string();
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"success\":true}";
+        let (sent, stream) = tokio::join!(client.send(&body), answered(&listener, true, answer));
+        assert_eq!(sent.outcome, Outcome::Delivered, "{}", sent.message);
+        stream.set_zero_linger().unwrap();
+        drop(stream);
+        // So that the client has heard of it.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Takes one connection, reads what comes first if it `reads` at all, says `answer`, and ends it with a reset.
 async fn answer_and_reset(listener: &tokio::net::TcpListener, reads: bool, answer: &str) {
+    let stream = answered(listener, reads, answer).await;
+    if !answer.contains("connection: close") {
+        stream.set_zero_linger().unwrap();
+    }
+}
+
+/// A connection over which something was read, if it `reads` at all, and `answer` said.
+async fn answered(listener: &tokio::net::TcpListener, reads: bool, answer: &str) -> tokio::net::TcpStream {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (mut stream, _) = listener.accept().await.unwrap();
     if reads {
         assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
     }
     stream.write_all(answer.as_bytes()).await.unwrap();
-    if !answer.contains("connection: close") {
-        stream.set_zero_linger().unwrap();
-    }
+    stream
 }
 
 #[tokio::test]
