@@ -1,8 +1,13 @@
 //! What only PostgreSQL can be asked: that it may go away and come back, that several share it, and what it refuses.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cello_relay::clock::{self, Clock};
 use cello_relay::facts::Scope;
-use cello_relay::store::{self, DecisionState, NewWebhook, Receipt, StoreError, Then, Wanted, WebhookState};
+use cello_relay::store::{self, DecisionState, NewWebhook, Postgres, Receipt, StoreError, Then, Wanted, WebhookState};
 use futures_util::future::{join, join_all};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::given::{self, AnyStore, at, attempt, claim, keys, stored, transact, waiting, webhook};
 use crate::postgres::{Server, database, name, server};
@@ -129,6 +134,27 @@ async fn two_relays_never_claim_the_same_event_nor_two_of_one_subject() {
             order,
             [&format!("{of}{subject}"), &format!("{of}{}", subject + 20), &format!("{of}{}", subject + 40)]
         );
+    }
+}
+
+#[tokio::test]
+async fn a_relay_with_a_wrong_clock_takes_nothing_from_others_too_early_nor_they_from_it() {
+    const LEASE: Duration = Duration::from_secs(60);
+    let url = database();
+    for wrong_by in [-3600, -45, 45, 3600] {
+        let apart = SignedDuration::from_secs(wrong_by);
+        let clock: Clock = Arc::new(move || Timestamp::now() + apart);
+        let (right, wrong) =
+            (open(&url), Arc::new(Postgres::open_with(&url, true, clock.clone()).unwrap()) as AnyStore);
+        waiting(&right, &[&format!("a{wrong_by}/1")]).await;
+        for (mine, my_clock, other, other_clock) in
+            [(&right, clock::system(), &wrong, clock.clone()), (&wrong, clock.clone(), &right, clock::system())]
+        {
+            let claimed = mine.claim(my_clock(), my_clock() + LEASE, Wanted::longest_due(1)).await.unwrap();
+            assert_eq!(claimed.len(), 1, "{wrong_by}");
+            assert_eq!(other.recover(other_clock() + LEASE / 2, 9).await.unwrap().waiting, 0, "{wrong_by}");
+            assert_eq!(other.recover(other_clock() + LEASE * 2, 9).await.unwrap().waiting, 1, "{wrong_by}");
+        }
     }
 }
 

@@ -34,6 +34,7 @@ use super::{
     Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, SaidOfCodes, ScopedCustomer, Settled, Store,
     StoreError, Wanted, Webhook, Work, WriteStats,
 };
+use crate::clock::{self, Clock};
 use crate::decision::Reason;
 use crate::facts::Scope;
 use address::Address;
@@ -64,7 +65,7 @@ impl Server {
         let address = Address::parse(database_url)?;
         // On a thread of its own, because the one that asks may not block.
         let asking = std::thread::spawn(move || {
-            let session = Session::new(address.clone(), Role::Read)?;
+            let session = Session::new(address.clone(), Role::Read, clock::system())?;
             migrations::look(&session).map_err(|error| unreachable(&address, error))
         });
         asking.join().map_err(|_| StoreError::Panicked)?
@@ -86,20 +87,25 @@ impl Postgres {
     ///
     /// When the server cannot be reached, or the database is not fit.
     pub fn open(database_url: &str, serves: bool) -> Result<Self, StoreError> {
+        Self::open_with(database_url, serves, clock::system())
+    }
+
+    /// The same for a relay that goes by this clock.
+    pub fn open_with(database_url: &str, serves: bool, clock: Clock) -> Result<Self, StoreError> {
         let address = Address::parse(database_url)?;
         let writer = Writer::start({
-            let address = address.clone();
+            let (address, clock) = (address.clone(), clock.clone());
             move || {
-                let session = Session::new(address.clone(), Role::Write)?;
+                let session = Session::new(address.clone(), Role::Write, clock)?;
                 migrations::run(&session, serves).map_err(|error| unreachable(&address, error))?;
                 Ok(session)
             }
         })?;
         let receiver = Receiver::start({
-            let address = address.clone();
-            move || Session::new(address, Role::Receive)
+            let (address, clock) = (address.clone(), clock.clone());
+            move || Session::new(address, Role::Receive, clock)
         })?;
-        let reader = Reader::start(move || Session::new(address, Role::Read))?;
+        let reader = Reader::start(move || Session::new(address, Role::Read, clock))?;
         Ok(Self { reader, writer, receiver })
     }
 }

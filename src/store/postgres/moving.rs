@@ -8,6 +8,7 @@ use super::address::Address;
 use super::session::{Role, Session};
 use super::values::{Value, args, escaped};
 use super::{history, migrations, unreachable};
+use crate::clock;
 
 pub struct Target(Session);
 
@@ -15,7 +16,7 @@ impl Target {
     /// Makes the tables where there are none.
     pub fn open(database_url: &str) -> Result<Self, StoreError> {
         let address = Address::parse(database_url)?;
-        let session = Session::new(address.clone(), Role::Write)?;
+        let session = Session::new(address.clone(), Role::Write, clock::system())?;
         migrations::run(&session, true).map_err(|error| unreachable(&address, error))?;
         Ok(Self(session))
     }

@@ -3,7 +3,8 @@
 //! Within a subject one event is in front: the one that is being sent, else the first that waits. Only what is in
 //! front can be claimed, so neither a subject with a hundred thousand events nor many that wait behind a late one cost
 //! anything. Whoever ends or begins the waiting of an event says so to [`set_front`]. All of it runs in transactions of
-//! which there is one at a time over all relays, so nobody moves an event between a look at it and the next step.
+//! which there is one at a time over all relays, so nobody moves an event between a look at it and the next step. When
+//! leases end is told by the server's clock: the relays' own may differ, and who takes back too early sends twice.
 
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ fn take(
     lease_until: Timestamp,
     limit: usize,
 ) -> Result<Vec<Claimed>, StoreError> {
-    let rows = db.query(due, args![millis(now), millis(lease_until), count(limit)])?;
+    let rows = db.query(due, args![millis(now), millis(lease_until) + db.ahead(), count(limit)])?;
     if !rows.is_empty() {
         reach(CrashPoint::ClaimWritten);
     }
@@ -182,7 +183,7 @@ pub fn recover(db: &Session, now: Timestamp, hold_after: u32) -> Result<Recovere
     let lost = db.query(
         "SELECT id, due_at, deaths + 1 AS deaths FROM referral_event WHERE state = 'sending' AND lease_until <= $1
          ORDER BY id",
-        args![millis(now)],
+        args![millis(now).saturating_add(db.ahead())],
     )?;
     let mut recovered = Recovered::default();
     for row in &lost {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
 
 use super::super::StoreError;
 use super::super::threads;
@@ -21,7 +21,8 @@ use super::address::Address;
 use super::failure::{Connection, Failure};
 use super::migrations;
 use super::tls::Tls;
-use super::values::{Row, Value};
+use super::values::{Row, Value, millis};
+use crate::clock::Clock;
 
 /// Between two tries to connect: a server that is down is not asked by every webhook.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -52,7 +53,8 @@ impl Role {
             // The number is the program's; the schema makes it the store's.
             Self::Write => {
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-                 SELECT pg_advisory_xact_lock(1130720367, hashtext(current_schema()))"
+                 SELECT pg_advisory_xact_lock(1130720367, hashtext(current_schema()));
+                 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
             }
             Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         }
@@ -77,6 +79,8 @@ pub struct Session {
     limit: Cell<Duration>,
     /// When it was last tried in vain to connect.
     failed_at: Cell<Option<Instant>>,
+    clock: Clock,
+    ahead: Cell<i64>,
 }
 
 struct Open {
@@ -95,8 +99,8 @@ enum State {
 }
 
 impl Session {
-    /// Not connected yet.
-    pub fn new(address: Address, role: Role) -> Result<Self, StoreError> {
+    /// Not connected yet. `clock` is that of whoever says what time it is.
+    pub fn new(address: Address, role: Role, clock: Clock) -> Result<Self, StoreError> {
         let name = address.name.clone();
         let problem = |problem: String| StoreError::Open { path: name.clone(), problem };
         let tls = Tls::new(address.trust).map_err(|error| problem(format!("TLS cannot be used: {error}")))?;
@@ -109,12 +113,20 @@ impl Session {
             state: Cell::new(State::Idle),
             limit: Cell::new(role.limit()),
             failed_at: Cell::new(None),
+            clock,
+            ahead: Cell::new(0),
             address,
         })
     }
 
     pub fn name(&self) -> &str {
         &self.address.name
+    }
+
+    /// What the server's clock was ahead of this relay's when the transaction began, in milliseconds: whole seconds,
+    /// because the answer takes its time.
+    pub fn ahead(&self) -> i64 {
+        self.ahead.get()
     }
 
     /// Runs one statement with `args` for `$1` and so on; returns how many rows it changed.
@@ -210,8 +222,12 @@ impl Session {
                 Failure { error, connection: Connection::Kept }
             })?;
         }
-        self.run(self.role.begin())?;
+        let told = self.ask(async |client| client.simple_query(self.role.begin()).await)?;
         self.state.set(State::InTransaction);
+        if let Some(time) = told.iter().rev().find_map(server_time) {
+            let ahead = time - millis((self.clock)());
+            self.ahead.set((ahead + 500).div_euclid(1000) * 1000);
+        }
         Ok(())
     }
 
@@ -275,6 +291,14 @@ impl Session {
             open.connection.abort();
         }
         self.state.set(State::Idle);
+    }
+}
+
+/// What the beginning of a transaction that writes ends with.
+fn server_time(message: &SimpleQueryMessage) -> Option<i64> {
+    match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
     }
 }
 

@@ -184,7 +184,7 @@ CREATE TABLE referral_event (
     due_at          BIGINT,                              -- milliseconds: when it is to be sent; NULL when it is not to be
     lease           BIGINT           NOT NULL DEFAULT 0, -- how often it was claimed; tells a late sender from the present one
     claimed_at      BIGINT,                              -- milliseconds: when it was last claimed
-    lease_until     BIGINT,                              -- milliseconds: until when its sender may be sending
+    lease_until     BIGINT,                              -- milliseconds of the server's clock: until when its sender may be sending
     attempts        BIGINT           NOT NULL DEFAULT 0, -- tries that count towards giving up, since the last fresh start
     first_attempt_at BIGINT,                             -- milliseconds: the first of those tries
     discarded_by    TEXT COLLATE "C",                    -- who gave up on it
