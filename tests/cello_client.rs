@@ -1,12 +1,13 @@
 //! The real client against the real stand-in, over HTTP.
 
-mod common;
+#[path = "common/cutting_proxy.rs"]
+mod cutting_proxy;
 
 use std::time::Duration;
 
 use cello_relay::cello::sandbox::{Endpoint, Fault, Settings};
 use cello_relay::cello::{ANSWERS, CallError, Class, Client, Outcome, Sandbox, SetupError};
-use common::cutting_proxy::{Cut, CuttingProxy};
+use cutting_proxy::{Cut, CuttingProxy};
 use serde_json::{Value, json};
 
 /// Long enough for any machine; only tests of slowness set a shorter one.

@@ -4,7 +4,7 @@
 //!
 //! Histories are random and come from a seed. `CONFLUENCE_HISTORIES=100000 cargo test --test confluence` plays more of
 //! them, `CONFLUENCE_SEED=17` one. A history that fails is made as short as it can be and printed with its seed; seeds
-//! that failed once are kept in `FAILED` and come first.
+//! that failed once are kept in `SEEDS` and come first.
 
 mod arrival;
 mod chargebee;
@@ -15,58 +15,41 @@ mod history;
 #[allow(dead_code, reason = "shared with the tests of deciding, which need more of it")]
 #[path = "../common/relay.rs"]
 mod relay;
+#[path = "../common/seeds.rs"]
+mod seeds;
 mod stripe;
 mod webhooks;
-
-use std::num::NonZero;
-use std::sync::Mutex;
 
 use arrival::{Manner, play};
 use fastrand::Rng;
 use history::{Form, History};
 use relay::{Relay, config};
+use seeds::Seeds;
 use webhooks::webhooks;
 
-/// Seeds of histories that were once told wrongly. What was found in them stands, as short as it can be, in
-/// `tests/deciding/order/found.rs`, since another generator makes other histories of the same seeds.
-const FAILED: [u64; 11] = [17, 25, 32, 36, 41, 42, 3312, 4589, 6629, 10126, 10976];
+const SEEDS: Seeds = Seeds {
+    test: "confluence",
+    one: "CONFLUENCE_SEED",
+    many: "CONFLUENCE_HISTORIES",
+    // Those whose histories were once told wrongly. What was found in them stands, as short as it can be, in
+    // `tests/deciding/order/found.rs`, since another generator makes other histories of the same seeds.
+    failed: &[17, 25, 32, 36, 41, 42, 3312, 4589, 6629, 10126, 10976],
+    usual: 300,
+};
 
-/// Histories played without a word from the environment, and the orders each arrives in.
-const HISTORIES: u64 = 300;
+/// The orders each history arrives in.
 const ORDERS: u64 = 7;
 
 #[test]
 fn any_order_of_arrival_tells_cello_the_same_and_the_right_thing() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds: Vec<u64> = match (number("CONFLUENCE_SEED"), number("CONFLUENCE_HISTORIES")) {
-        (Some(seed), _) => vec![seed],
-        (None, count) => FAILED.into_iter().chain(0..count.unwrap_or(HISTORIES)).collect(),
-    };
-    let next = Mutex::new(seeds.into_iter());
-    let failed: Mutex<Vec<u64>> = Mutex::default();
-    let work = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        // Cello's client starts a task of its own.
-        let relays = runtime.block_on(async { Relays::new() });
-        // A few failures tell enough.
-        while failed.lock().unwrap().len() < 5
-            && let Some(seed) = { next.lock().unwrap().next() }
-        {
-            let history = generate::history(seed);
-            if runtime.block_on(failure(&relays, &history, seed)).is_some() {
-                let (history, problem) = runtime.block_on(shortest(&relays, history, seed));
-                println!("{}", report(seed, &history, &problem));
-                failed.lock().unwrap().push(seed);
-            }
+    SEEDS.play(Relays::new, async |relays, seed| {
+        let history = generate::history(seed);
+        if failure(relays, &history, seed).await.is_none() {
+            return Ok(());
         }
-    };
-    std::thread::scope(|threads| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, NonZero::get).min(8) {
-            threads.spawn(work);
-        }
+        let (history, problem) = shortest(relays, history, seed).await;
+        Err(report(&history, &problem))
     });
-    let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "seeds {failed:?}: run one again with CONFLUENCE_SEED=… cargo test --test confluence");
 }
 
 /// One relay to copy for each setting: loading the rules is what takes long.
@@ -137,7 +120,7 @@ async fn shortest(relays: &Relays, mut history: History, seed: u64) -> (History,
     }
 }
 
-fn report(seed: u64, history: &History, problem: &str) -> String {
+fn report(history: &History, problem: &str) -> String {
     let happened: Vec<String> = history
         .steps
         .iter()
@@ -152,7 +135,7 @@ fn report(seed: u64, history: &History, problem: &str) -> String {
         })
         .collect();
     format!(
-        "\nCONFLUENCE_SEED={seed} cargo test --test confluence\n{:?}{}{}\n{}\n{problem}\n",
+        "{:?}{}{}\n{}\n{problem}",
         history.form,
         if history.organization_mode { ", organization mode" } else { "" },
         if history.account.is_empty() { "" } else { ", connected account" },
@@ -162,7 +145,7 @@ fn report(seed: u64, history: &History, problem: &str) -> String {
 
 #[test]
 fn every_form_and_many_kinds_of_history_are_played() {
-    let histories: Vec<History> = (0..HISTORIES).map(generate::history).collect();
+    let histories: Vec<History> = (0..SEEDS.usual).map(generate::history).collect();
     for form in Form::ALL {
         assert!(histories.iter().filter(|history| history.form == form).count() > 40, "{form:?}");
     }

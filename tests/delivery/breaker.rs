@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cello_relay::cello::sandbox::{Endpoint, Fault};
 
-use crate::common::cutting_proxy::Cut;
+use crate::cutting_proxy::Cut;
 use crate::stage::Stage;
 
 const EIGHT: [&str; 8] =

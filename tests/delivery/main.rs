@@ -1,12 +1,13 @@
 //! Delivery as a whole: the real deliverer, store, client and stand-in for Cello, driven by hand and by a clock that
 //! the test sets.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod answers;
 mod breaker;
 mod clock;
+#[path = "../common/cutting_proxy.rs"]
+mod cutting_proxy;
+#[path = "../common/in_front.rs"]
+mod in_front;
 mod leases;
 mod login;
 mod order;

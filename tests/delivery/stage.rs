@@ -21,7 +21,8 @@ use cello_relay::telemetry::{Metrics, Scrape};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::common::cutting_proxy::CuttingProxy;
+use crate::cutting_proxy::CuttingProxy;
+use crate::in_front::Front;
 use crate::watched::Watched;
 
 /// Long enough for any machine.
@@ -47,7 +48,7 @@ impl Default for Setup {
 pub struct Stage {
     pub sandbox: Sandbox,
     pub proxy: CuttingProxy,
-    pub store: Arc<Watched>,
+    pub store: Arc<Front<Watched>>,
     pub deliverer: Arc<Deliverer>,
     pub metrics: Arc<Metrics>,
     now: Arc<Mutex<Timestamp>>,

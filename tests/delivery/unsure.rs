@@ -7,7 +7,7 @@ use cello_relay::cello::sandbox::{Endpoint, Fault, Settings};
 use cello_relay::config::{Config, Delivery, Unsure};
 use cello_relay::store::{EventState, Store};
 
-use crate::common::cutting_proxy::Cut;
+use crate::cutting_proxy::Cut;
 use crate::stage::{Setup, Stage, client};
 
 async fn holding() -> Stage {

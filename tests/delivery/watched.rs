@@ -2,14 +2,13 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use cello_relay::decision::Reason;
-use cello_relay::facts::Scope;
 use cello_relay::store::*;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
+
+use crate::in_front::{Front, InFront};
 
 pub struct Watched {
     store: Sqlite,
@@ -24,15 +23,15 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub fn new(store: Sqlite) -> Self {
-        Self {
+    pub fn new(store: Sqlite) -> Front<Self> {
+        Front(Self {
             store,
             failing: Mutex::default(),
             failed: watch::Sender::default(),
             asked: AtomicUsize::new(0),
             claimed: Notify::new(),
             answer: tokio::sync::Mutex::default(),
-        }
+        })
     }
 
     /// The store as another process would have it.
@@ -78,9 +77,9 @@ impl Watched {
 }
 
 #[async_trait]
-impl Store for Watched {
-    fn is_shared(&self) -> bool {
-        self.store.is_shared()
+impl InFront for Watched {
+    fn behind(&self) -> &dyn Store {
+        &self.store
     }
 
     async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
@@ -98,80 +97,5 @@ impl Store for Watched {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.store.next_due().await
-    }
-
-    async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
-        self.store.receive(webhook).await
-    }
-    async fn undecided(&self, limit: usize) -> Result<Vec<Webhook>, StoreError> {
-        self.store.undecided(limit).await
-    }
-    async fn transact(&self, work: Work<()>) -> Result<(), StoreError> {
-        self.store.transact(work).await
-    }
-    async fn give_back(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
-        self.store.give_back(claimed).await
-    }
-    async fn recover(&self, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
-        self.store.recover(now, hold_after).await
-    }
-    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.store.oldest_waiting().await
-    }
-    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
-        self.store.due_holds(now, limit).await
-    }
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.store.counts().await
-    }
-    async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        self.store.held().await
-    }
-    async fn probe(&self) -> Result<(), StoreError> {
-        self.store.probe().await
-    }
-    fn stats(&self) -> WriteStats {
-        self.store.stats()
-    }
-    async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError> {
-        self.store.list(filter).await
-    }
-    async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError> {
-        self.store.life(id).await
-    }
-    async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError> {
-        self.store.webhooks_after(webhook, limit).await
-    }
-    async fn referral_events_after(&self, key: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError> {
-        self.store.referral_events_after(key, limit).await
-    }
-    async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError> {
-        self.store.known(scope, about).await
-    }
-    async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
-        self.store.customers(name).await
-    }
-
-    async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
-        self.store.said_of_codes(faults).await
-    }
-    async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
-        self.store.retry(ids, now, apart).await
-    }
-    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        self.store.discard(ids, by, reason, now).await
-    }
-    async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {
-        self.store.erase_bodies(erasing, now).await
-    }
-
-    async fn erase_settled(&self, settled: Settled, now: Timestamp) -> Result<Erased, StoreError> {
-        self.store.erase_settled(settled, now).await
-    }
-    async fn lives_after(&self, webhook: i64, since: Option<Timestamp>, limit: usize) -> Result<Vec<Life>, StoreError> {
-        self.store.lives_after(webhook, since, limit).await
-    }
-    async fn forget(&self, forgetting: Forgetting, now: Timestamp) -> Result<Forgotten, StoreError> {
-        self.store.forget(forgetting, now).await
     }
 }

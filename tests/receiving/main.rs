@@ -1,5 +1,7 @@
 //! The answers to webhooks, line by line, over real HTTP.
 
+#[path = "../common/in_front.rs"]
+mod in_front;
 mod support;
 
 use std::io::{Read, Write};

@@ -10,8 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cello_relay::clock;
 use cello_relay::config::Config;
-use cello_relay::decision::Reason;
-use cello_relay::facts::{Learned, Reading, Scope};
+use cello_relay::facts::{Learned, Reading};
 use cello_relay::providers;
 use cello_relay::providers::chargebee::basic::{self, Credentials};
 use cello_relay::providers::stripe::signature::{self, Verifier};
@@ -24,6 +23,8 @@ use secrecy::SecretString;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::in_front::{Front, InFront};
+
 pub const SECRET: &str = "whsec_toy";
 
 pub fn now() -> Timestamp {
@@ -32,7 +33,7 @@ pub fn now() -> Timestamp {
 
 /// The server under test; its threads end with it.
 pub struct Relay {
-    pub store: Arc<FakeStore>,
+    pub store: Arc<Front<FakeStore>>,
     pub stored: Arc<Notify>,
     pub address: SocketAddr,
     pub admin: SocketAddr,
@@ -51,7 +52,7 @@ impl Relay {
         config.admin.bind = "127.0.0.1:0".into();
         change(&mut config);
         let runtime = Runtime::new().unwrap();
-        let store = Arc::new(FakeStore::default());
+        let store = Arc::new(Front(FakeStore::default()));
         let stored = Arc::new(Notify::new());
         let mut on = providers::enabled(&config);
         on.push(Arc::new(Toy::signed()));
@@ -185,9 +186,9 @@ impl FakeStore {
 }
 
 #[async_trait]
-impl Store for FakeStore {
-    fn is_shared(&self) -> bool {
-        false
+impl InFront for FakeStore {
+    fn behind(&self) -> &dyn Store {
+        unreachable!("receiving, health and metrics ask nothing more of a store")
     }
 
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
@@ -231,67 +232,6 @@ impl Store for FakeStore {
 
     fn stats(&self) -> WriteStats {
         WriteStats { flushes: 2, jobs: 5, flush_time: Duration::from_millis(1500), ..WriteStats::default() }
-    }
-
-    async fn undecided(&self, _: usize) -> Result<Vec<Webhook>, StoreError> {
-        unreachable!()
-    }
-    async fn transact(&self, _: Work<()>) -> Result<(), StoreError> {
-        unreachable!()
-    }
-    async fn claim(&self, _: Timestamp, _: Timestamp, _: Wanted) -> Result<Vec<Claimed>, StoreError> {
-        unreachable!()
-    }
-    async fn record(&self, _: Attempt) -> Result<(), StoreError> {
-        unreachable!()
-    }
-    async fn give_back(&self, _: Vec<Claimed>) -> Result<(), StoreError> {
-        unreachable!()
-    }
-    async fn recover(&self, _: Timestamp, _: u32) -> Result<Recovered, StoreError> {
-        unreachable!()
-    }
-    async fn due_holds(&self, _: Timestamp, _: usize) -> Result<Vec<HeldFact>, StoreError> {
-        unreachable!()
-    }
-    async fn list(&self, _: EventFilter) -> Result<Vec<EventRow>, StoreError> {
-        unreachable!()
-    }
-    async fn life(&self, _: &str) -> Result<Vec<Life>, StoreError> {
-        unreachable!()
-    }
-    async fn webhooks_after(&self, _: i64, _: usize) -> Result<Vec<PastWebhook>, StoreError> {
-        unreachable!()
-    }
-    async fn referral_events_after(&self, _: &str, _: usize) -> Result<Vec<PastEvent>, StoreError> {
-        unreachable!()
-    }
-    async fn known(&self, _: Scope, _: About) -> Result<Known, StoreError> {
-        unreachable!()
-    }
-    async fn customers(&self, _: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
-        unreachable!()
-    }
-    async fn said_of_codes(&self, _: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
-        unreachable!()
-    }
-    async fn retry(&self, _: Vec<i64>, _: Timestamp, _: Duration) -> Result<Vec<i64>, StoreError> {
-        unreachable!()
-    }
-    async fn discard(&self, _: Vec<i64>, _: String, _: String, _: Timestamp) -> Result<Vec<i64>, StoreError> {
-        unreachable!()
-    }
-    async fn erase_bodies(&self, _: Erasing, _: Timestamp) -> Result<Erased, StoreError> {
-        unreachable!()
-    }
-    async fn erase_settled(&self, _: Settled, _: Timestamp) -> Result<Erased, StoreError> {
-        unreachable!()
-    }
-    async fn lives_after(&self, _: i64, _: Option<Timestamp>, _: usize) -> Result<Vec<Life>, StoreError> {
-        unreachable!()
-    }
-    async fn forget(&self, _: Forgetting, _: Timestamp) -> Result<Forgotten, StoreError> {
-        unreachable!()
     }
 }
 

@@ -5,7 +5,7 @@
 //! the clock jumps and the rules change as well. Then all trouble ends, time passes, and what must be true is checked.
 //!
 //! Everything comes from a seed. `SIMULATION_SEEDS=5000 cargo test --test simulation` plays more of them,
-//! `SIMULATION_SEED=17` one; seeds that failed once are kept in `FAILED` and come first.
+//! `SIMULATION_SEED=17` one; seeds that failed once are kept in `SEEDS` and come first.
 
 #[allow(dead_code, reason = "shared with the tests of confluence, which need more of it")]
 #[path = "../confluence/chargebee.rs"]
@@ -20,59 +20,37 @@ mod generate;
 #[allow(dead_code, reason = "shared with the tests of confluence, which need more of it")]
 #[path = "../confluence/history.rs"]
 mod history;
+#[path = "../common/in_front.rs"]
+mod in_front;
 #[allow(dead_code, reason = "shared with the tests of deciding, which need more of it")]
 #[path = "../common/relay.rs"]
 mod relay;
+#[path = "../common/seeds.rs"]
+mod seeds;
 #[path = "../confluence/stripe.rs"]
 mod stripe;
 #[path = "../confluence/webhooks.rs"]
 mod webhooks;
 mod world;
 
-use std::num::NonZero;
-use std::sync::Mutex;
-
 use cello_relay::rules::Rules;
 use relay::{Relay, config};
+use seeds::Seeds;
+use tokio::task::LocalSet;
 use world::World;
 
-/// Seeds whose histories once ended wrongly.
-const FAILED: [u64; 0] = [];
-
-/// Histories played without a word from the environment.
-const SEEDS: u64 = 300;
+const SEEDS: Seeds = Seeds {
+    test: "simulation",
+    one: "SIMULATION_SEED",
+    many: "SIMULATION_SEEDS",
+    // Those whose histories once ended wrongly.
+    failed: &[],
+    usual: 300,
+};
 
 #[test]
 fn whatever_goes_wrong_in_the_end_everything_adds_up_and_cello_has_each_event_in_order() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds: Vec<u64> = match (number("SIMULATION_SEED"), number("SIMULATION_SEEDS")) {
-        (Some(seed), _) => vec![seed],
-        (None, count) => FAILED.into_iter().chain(0..count.unwrap_or(SEEDS)).collect(),
-    };
-    let next = Mutex::new(seeds.into_iter());
-    let failed: Mutex<Vec<u64>> = Mutex::default();
-    let work = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        // Cello's client starts a task of its own.
-        let relays = runtime.block_on(async { Relays::new() });
-        // A few failures tell enough.
-        while failed.lock().unwrap().len() < 5
-            && let Some(seed) = { next.lock().unwrap().next() }
-        {
-            let local = tokio::task::LocalSet::new();
-            if let Err(problem) = runtime.block_on(local.run_until(simulate(&relays, seed))) {
-                println!("\nSIMULATION_SEED={seed} cargo test --test simulation\n{problem}\n");
-                failed.lock().unwrap().push(seed);
-            }
-        }
-    };
-    std::thread::scope(|threads| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, NonZero::get).min(8) {
-            threads.spawn(work);
-        }
-    });
-    let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "seeds {failed:?}: run one again with SIMULATION_SEED=… cargo test --test simulation");
+    SEEDS.play(Relays::new, async |relays, seed| LocalSet::new().run_until(simulate(relays, seed)).await);
 }
 
 async fn simulate(relays: &Relays, seed: u64) -> Result<(), String> {

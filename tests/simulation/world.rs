@@ -22,6 +22,7 @@ use crate::Relays;
 use crate::cutting_proxy::{Cut, CuttingProxy};
 use crate::disk::Disk;
 use crate::generate;
+use crate::in_front::Front;
 use crate::relay::{Relay, at};
 use crate::webhooks::{Made, webhooks};
 
@@ -34,7 +35,7 @@ pub struct World<'a> {
     /// Whether the clock jumps and the rules change. In a steady history it is known what must be told.
     pub is_wild: bool,
     arrivals: Vec<Made>,
-    pub store: Arc<Disk>,
+    pub store: Arc<Front<Disk>>,
     pub cello: Sandbox,
     proxy: CuttingProxy,
     client: Client,
