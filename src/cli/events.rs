@@ -5,6 +5,7 @@
 
 mod change;
 mod choose;
+mod decide;
 mod list;
 mod remap;
 mod show;
@@ -51,6 +52,11 @@ pub enum EventsCommand {
     ///
     /// Asks before it gives up more than one. With --json: one object on each line, one for each referral event.
     Discard(DiscardArgs),
+    /// Have webhooks decided again that could not be read, or over which the program ended
+    ///
+    /// After an upgrade that can read them, for example. They are decided as if they had just arrived, with the times
+    /// they have. A running relay notices within 5 seconds. With --json: one object on each line, one for each webhook.
+    Decide(decide::DecideArgs),
     /// Decide what was received again by the rules and settings of today, and show the difference from what was sent
     ///
     /// Changes nothing, sends nothing and asks nobody: what look-ups taught, and what
@@ -150,6 +156,7 @@ pub async fn run(command: EventsCommand, config: &Config, json: bool) -> Result<
         EventsCommand::List(args) => list::run(&*store, args, json).await,
         EventsCommand::Show { id } => show::run(&*store, &id, json).await,
         EventsCommand::Why(args) => why::run(&*store, args, &config.metadata, json).await,
+        EventsCommand::Decide(args) => decide::run(&*store, args, json).await,
         EventsCommand::Remap(args) => remap::run(store, args, config, json).await,
         EventsCommand::Retry(args) => {
             let retry = change::Change::Retry { rate: args.rate };

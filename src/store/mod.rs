@@ -181,6 +181,10 @@ pub trait Store: Send + Sync {
     /// other so long after the one before. Returns those it applied to.
     async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError>;
 
+    /// Lets unreadable webhooks be decided again, as if they had just arrived. Returns those it applied to: not those
+    /// whose body is erased.
+    async fn decide_again(&self, webhooks: Vec<i64>) -> Result<Vec<i64>, StoreError>;
+
     /// Gives up on referral events that are not delivered, in the name of a person.
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError>;
 

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod decide;
 mod events;
 mod explain;
 mod export;

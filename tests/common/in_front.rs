@@ -76,6 +76,7 @@ in_front! {
     async fn customers(name: &str) -> Vec<ScopedCustomer>;
     async fn said_of_codes(faults: Vec<Reason>) -> SaidOfCodes;
     async fn retry(ids: Vec<i64>, now: Timestamp, apart: Duration) -> Vec<i64>;
+    async fn decide_again(webhooks: Vec<i64>) -> Vec<i64>;
     async fn discard(ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Vec<i64>;
     async fn erase_bodies(erasing: Erasing, now: Timestamp) -> Erased;
     async fn erase_settled(settled: Settled, now: Timestamp) -> Erased;

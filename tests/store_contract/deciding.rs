@@ -5,7 +5,7 @@ use cello_relay::facts::{
 };
 use cello_relay::interval::{Period, Unit};
 use cello_relay::money::Currency;
-use cello_relay::store::{DecisionRecord, DecisionState, Reported, StoreError, WebhookState};
+use cello_relay::store::{DecisionRecord, DecisionState, Reported, Settled, StoreError, WebhookState};
 
 use crate::given::{AnyStore, at, decision, event, scope, stored, transact};
 
@@ -26,6 +26,7 @@ contract! {
     a_business_key_makes_one_referral_event,
     what_is_not_there_cannot_be_settled,
     how_often_the_deciding_of_a_webhook_was_begun_is_kept_until_it_is_decided,
+    what_could_not_be_read_can_be_decided_again_unless_its_body_is_gone,
 }
 
 async fn work_that_fails_leaves_nothing_and_others_go_on(store: AnyStore) {
@@ -359,4 +360,31 @@ async fn how_often_the_deciding_of_a_webhook_was_begun_is_kept_until_it_is_decid
     assert_eq!(tries, [2]);
     let decided = transact(&store, move |ledger| Ok(ledger.webhook(other)?.unwrap().tries)).await.unwrap();
     assert_eq!(decided, 0);
+}
+
+async fn what_could_not_be_read_can_be_decided_again_unless_its_body_is_gone(store: AnyStore) {
+    let erased = stored(&store, "evt_erased").await;
+    let unreadable = stored(&store, "evt_unreadable").await;
+    let ignored = stored(&store, "evt_ignored").await;
+    transact(&store, move |ledger| {
+        ledger.put_tries(unreadable, 3)?;
+        ledger.settle_webhook(erased, WebhookState::Ignored, None)?;
+        ledger.settle_webhook(unreadable, WebhookState::Unreadable, Some("no JSON"))?;
+        ledger.settle_webhook(ignored, WebhookState::Ignored, None)
+    })
+    .await
+    .unwrap();
+    let oldest =
+        Settled { state: WebhookState::Ignored, before: at(9), after: None, limit: 1, without_person: |_| None };
+    assert_eq!(store.erase_settled(oldest, at(10)).await.unwrap().bodies, 1);
+    transact(&store, move |ledger| ledger.settle_webhook(erased, WebhookState::Unreadable, None)).await.unwrap();
+
+    assert_eq!(store.decide_again(vec![erased, unreadable, ignored, 99]).await.unwrap(), [unreadable]);
+
+    let undecided = store.undecided(9).await.unwrap();
+    assert_eq!(undecided.iter().map(|webhook| (webhook.id, webhook.tries)).collect::<Vec<_>>(), [(unreadable, 0)]);
+    assert_eq!(store.life("evt_unreadable").await.unwrap()[0].note, None);
+    let counts = store.counts().await.unwrap();
+    assert!(counts.add_up());
+    assert_eq!((counts.undecided, counts.unreadable, counts.ignored), (1, 1, 1));
 }

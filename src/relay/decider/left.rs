@@ -68,7 +68,8 @@ impl Decider {
         tracing::error!(
             provider = webhook.scope.provider,
             event_id = webhook.event_id,
-            "this program ended {TRIES} times while it decided a webhook; it is kept and set aside, and the others go on"
+            "this program ended {TRIES} times while it decided a webhook; it is kept and set aside, the others go on, and \
+             `cello-relay events decide` has it tried again"
         );
         let note = format!("the program ended {TRIES} times while it decided this");
         self.set_aside(webhook, note).await

@@ -237,6 +237,10 @@ impl Store for Postgres {
         self.writer.run(move |db| queue::retry(db, &ids, now, apart)).await
     }
 
+    async fn decide_again(&self, webhooks: Vec<i64>) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| webhooks::decide_again(db, webhooks)).await
+    }
+
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
         self.writer.run(move |db| queue::discard(db, &ids, &by, &reason, now)).await
     }

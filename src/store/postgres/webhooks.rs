@@ -105,6 +105,16 @@ pub fn put_tries(db: &Session, id: i64, tries: u32) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Puts unreadable ones back, and returns those that can be decided.
+pub fn decide_again(db: &Session, ids: Vec<i64>) -> Result<Vec<i64>, StoreError> {
+    let rows = db.query(
+        "UPDATE webhook SET state = 'undecided', note = NULL, tries = 0
+         WHERE id = ANY ($1) AND state = 'unreadable' AND erased_at IS NULL RETURNING id",
+        args![ids],
+    )?;
+    rows.iter().map(|row| row.get("id")).collect()
+}
+
 pub fn settle(db: &Session, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError> {
     let changed = db.execute("UPDATE webhook SET state = $2, note = $3 WHERE id = $1", args![id, state, note])?;
     if changed == 0 {

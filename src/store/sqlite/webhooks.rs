@@ -70,6 +70,21 @@ pub fn put_tries(db: &Connection, id: i64, tries: u32) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Puts unreadable ones back, and returns those that can be decided.
+pub fn decide_again(db: &Connection, ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+    let mut put_back = db.prepare_cached(
+        "UPDATE webhook SET state = 'undecided', note = NULL, tries = 0
+         WHERE id = ?1 AND state = 'unreadable' AND erased_at IS NULL",
+    )?;
+    let mut done = Vec::new();
+    for id in ids {
+        if put_back.execute([id])? > 0 {
+            done.push(*id);
+        }
+    }
+    Ok(done)
+}
+
 pub fn settle(db: &Connection, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError> {
     let changed = db
         .prepare_cached("UPDATE webhook SET state = ?2, note = ?3 WHERE id = ?1")?

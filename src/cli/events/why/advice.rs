@@ -63,7 +63,10 @@ fn of_reason(reason: Reason, keys: &Metadata) -> Vec<String> {
         Reason::PurchaseNotReported => {
             "ask with `cello-relay events why --invoice ID` why its purchase was not reported"
         }
-        Reason::Unreadable => "a person should look at it: it is kept, and decided again by nobody",
+        Reason::Unreadable => {
+            "it is kept: once the program can read it, after an upgrade for example, `cello-relay events decide ID` has it \
+             decided again"
+        }
         Reason::CodeUnknown => {
             "ask with `cello-relay cello code UCC` whether Cello knows the code: it may be mistyped, or of Cello's other \
              environment; `cello.check_codes` says what is kept back"
