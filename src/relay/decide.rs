@@ -4,6 +4,8 @@
 //! same code serves the running relay, `map` and the tests; it takes the time and the answers of look-ups as
 //! arguments and calls nobody.
 
+mod recording;
+
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
@@ -16,17 +18,13 @@ use super::policy::Policy;
 use super::purchase;
 use super::refund;
 use super::verdict::{Judge, not_started_key, started_key};
-use super::waiting::{LookUp, deadline, in_an_hour, may_go_on, next_look_up};
-use super::writing::codes_elsewhere;
+use super::waiting::in_an_hour;
 use crate::attribution::{payment_topic, report_topic};
-use crate::cello::wire;
 use crate::config::CheckCodes;
-use crate::decision::{Decision, Reason, Sending, Verdict};
+use crate::decision::{Decision, Reason, Verdict};
 use crate::facts::{Change, Detail, Fact, Learned, Phase, Reading, Scope, Subscription};
 use crate::providers::Question;
-use crate::store::{
-    DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, StoreError, Webhook, WebhookState,
-};
+use crate::store::{DecisionState, HeldFact, Ledger, StoreError, Webhook, WebhookState};
 use crate::trace::Trace;
 
 /// What became of one webhook, for whoever wants to show it.
@@ -274,96 +272,6 @@ impl Deciding<'_> {
                 Ok(is_first.then(|| Fact { detail, ..fact.clone() }))
             }
             _ => Ok(None),
-        }
-    }
-
-    /// Writes one decision and, for a verdict to send, the referral event.
-    fn carry_out(&mut self, webhook: &Webhook, number: usize, fact: &Fact, judged: &Judged) -> Result<(), StoreError> {
-        let record = self.record(webhook, number, Some(fact), judged);
-        self.ledger.put_decision(&record)?;
-        let Verdict::Send(sending) = &judged.verdict else { return Ok(()) };
-        self.ledger.add_referral_event(&self.referral_event(webhook, sending))?;
-        self.ledger.pin_code(sending.event.subject(), &sending.event.ucc)?;
-        if let Some(mut customer) = match &fact.customer {
-            Some(id) => self.ledger.customer(&webhook.scope, id)?,
-            None => None,
-        } && !customer.reported
-        {
-            customer.reported = true;
-            self.ledger.put_customer(&webhook.scope, &customer)?;
-        }
-        for effect in &judged.effects {
-            effect.apply(self.ledger, &webhook.scope)?;
-        }
-        Ok(())
-    }
-
-    fn referral_event(&self, webhook: &Webhook, sending: &Sending) -> NewReferralEvent {
-        let event = &sending.event;
-        NewReferralEvent {
-            key: sending.key.clone(),
-            subject: event.subject().to_owned(),
-            trigger: event.trigger,
-            webhook_id: webhook.id,
-            at: event.at,
-            invoice_id: event.invoice_id.clone(),
-            subscription_id: event.subscription_id.clone(),
-            price: event.price,
-            currency: event.currency.as_ref().map(|currency| currency.as_str().to_owned()),
-            body: wire::body(event).to_string(),
-            created_at: self.now,
-        }
-    }
-
-    fn record(&self, webhook: &Webhook, number: usize, fact: Option<&Fact>, judged: &Judged) -> DecisionRecord {
-        let base = DecisionRecord {
-            webhook_id: webhook.id,
-            fact: number,
-            fact_kind: fact.map(|fact| fact.detail.kind().to_owned()).unwrap_or_default(),
-            at: fact.map_or(webhook.at, |fact| fact.at),
-            customer: fact.and_then(|fact| fact.customer.clone()),
-            key: judged.key.clone(),
-            mentions: fact.map(|fact| fact.detail.mentions()).unwrap_or_default(),
-            state: DecisionState::Ignore,
-            rule: None,
-            reason: None,
-            message: String::new(),
-            warnings: vec![],
-            trace: judged.trace.clone(),
-            topic: None,
-            deadline: None,
-            look_up_at: None,
-            decided_at: self.now,
-        };
-        match &judged.verdict {
-            Verdict::Send(sending) => DecisionRecord {
-                state: DecisionState::Send,
-                rule: Some(sending.rule.clone()),
-                warnings: sending.warnings.clone(),
-                ..base
-            },
-            Verdict::Hold { reason, message, waits_for } => DecisionRecord {
-                state: DecisionState::Hold,
-                reason: Some(reason.as_str().to_owned()),
-                message: message.clone(),
-                topic: Some(waits_for.clone()),
-                deadline: Some(deadline(*reason, webhook.received_at).max(in_an_hour(self.now))),
-                look_up_at: judged.look_up.map(|when| match when {
-                    LookUp::Now => self.now,
-                    LookUp::Later => next_look_up(webhook.received_at, self.now),
-                }),
-                ..base
-            },
-            Verdict::Ignore { reason, message } => DecisionRecord {
-                reason: Some(reason.as_str().to_owned()),
-                message: message.clone(),
-                warnings: match (fact, reason) {
-                    (Some(fact), Reason::NotReferred) => codes_elsewhere(fact),
-                    _ => vec![],
-                },
-                topic: judged.again.clone().or_else(|| may_go_on(&webhook.scope, fact?, *reason)),
-                ..base
-            },
         }
     }
 

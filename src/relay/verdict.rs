@@ -2,6 +2,9 @@
 //!
 //! Reads the store and changes nothing in it. Every way out carries a reason that a person can act on.
 
+mod change;
+mod signup;
+
 use jiff::Timestamp;
 
 use super::code::Checked;
@@ -10,15 +13,16 @@ use super::look_up::LookedUp;
 use super::policy::Policy;
 use super::purchase;
 use super::refund;
-use super::reported::ReportedStates;
 use super::waiting::RULES_TOPIC;
 use super::writing::{Draft, Resolved, codes_elsewhere};
 use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
 use crate::decision::{Reason, Sending, Verdict, WarningCode};
-use crate::facts::{Change, Customer, Detail, Fact, Invoice, Learned, Phase, Reading, Refund, Scope, Subscription};
+use crate::facts::{Customer, Detail, Fact, Invoice, Learned, Phase, Reading, Refund, Scope, Subscription};
 use crate::rules::{CustomerView, Input, Ruled, Ruling};
 use crate::store::{Ledger, StoreError, Webhook};
 use crate::trace::{Told, Trace};
+use change::UNCHANGED;
+use signup::signup_key;
 
 /// Everything one fact is judged by.
 pub struct Judge<'a> {
@@ -46,8 +50,6 @@ struct Case<'a> {
     /// Business key; a signup's is that of the user.
     key: String,
 }
-
-const UNCHANGED: &str = "price, quantity, interval and product are as before";
 
 impl Case<'_> {
     fn ignore(&self, reason: Reason, message: impl Into<String>) -> Judged {
@@ -134,46 +136,6 @@ impl Judge<'_> {
         Ok(Ok(case))
     }
 
-    fn signup(&self, ledger: &mut dyn Ledger, case: Case, announces: bool) -> Result<Judged, StoreError> {
-        if ledger.reported(&case.key)?.is_some() || !(announces || case.completed_now) {
-            return Ok(self.no_signup(&case));
-        }
-        let at = case.referral.signed_up_at().unwrap_or(case.fact.at);
-        let fact = Fact { at, ..case.fact.clone() };
-        self.rule(ledger, &Case { fact: &fact, ..case }, Resolved::default())
-    }
-
-    /// The signup that must precede a customer's first purchase where no webhook announced it: to be sent, or held
-    /// because its rule failed. `None` where Cello knows of it, or where the rules send no signups.
-    pub fn signup_before(
-        &self,
-        ledger: &mut dyn Ledger,
-        purchase: &Fact,
-    ) -> Result<Option<(Fact, Judged)>, StoreError> {
-        let Some(customer) = purchase.customer.as_deref() else { return Ok(None) };
-        let known = ledger.customer(&self.webhook.scope, customer)?;
-        let Attribution::Referred(referral) = attribute(known.as_ref(), self.policy.organization_mode) else {
-            return Ok(None);
-        };
-        let key = signup_key(&referral);
-        if ledger.reported(&key)?.is_some() {
-            return Ok(None);
-        }
-        let signup = Fact {
-            at: referral.signed_up_at().unwrap_or(purchase.at),
-            customer: purchase.customer.clone(),
-            detail: Detail::CustomerSeen { announces: true },
-            warnings: vec![],
-        };
-        let told = self.customer_told(customer, known.as_ref());
-        let case = Case { fact: &signup, customer, completed_now: false, referral, told, key };
-        let judged = self.rule(ledger, &case, Resolved::default())?;
-        let mut judged = self.explained(ledger, &signup, judged)?;
-        judged.trace.recognised =
-            format!("the signup of the customer `{customer}`, which goes before the first purchase");
-        Ok((!matches!(judged.verdict, Verdict::Ignore { .. })).then_some((signup, judged)))
-    }
-
     fn subscription(
         &self,
         ledger: &mut dyn Ledger,
@@ -188,20 +150,6 @@ impl Judge<'_> {
             state: subscription.commercial_state(),
         });
         Ok(judged)
-    }
-
-    fn subscription_change(
-        &self,
-        ledger: &mut dyn Ledger,
-        case: Case,
-        subscription: &Subscription,
-        change: Change,
-    ) -> Result<Judged, StoreError> {
-        let reported = self.reported(ledger, subscription)?;
-        match self.no_change(subscription, change, &reported) {
-            Some(message) => Ok(case.ignore(Reason::NoCommercialChange, message)),
-            None => self.subscription(ledger, case, subscription),
-        }
     }
 
     fn purchase(&self, ledger: &mut dyn Ledger, case: Case, invoice: &Invoice) -> Result<Judged, StoreError> {
@@ -366,61 +314,6 @@ impl Judge<'_> {
             Detail::PaymentRefunded(refund) => Some(format!("refund:{prefix}:{}", refund.id)),
         }
     }
-
-    /// A customer webhook that makes no signup: told before, or nothing became complete by it.
-    fn no_signup(&self, case: &Case) -> Judged {
-        let (customer, referral) = (case.customer, &case.referral);
-        let shown = self.shown(customer).map(|seen| &seen.referral);
-        let differs = shown.is_some_and(|shown| {
-            shown.ucc.as_ref().is_some_and(|ucc| *ucc != referral.ucc)
-                || shown.user_id.as_ref().is_some_and(|user_id| *user_id != referral.user_id)
-                || self.policy.organization_mode
-                    && shown.organization_id.is_some()
-                    && shown.organization_id != referral.organization_id
-        });
-        if differs {
-            case.ignore(Reason::CodeChanged, format!("the first code, `{}`, and its user id are kept", referral.ucc))
-        } else {
-            case.ignore(Reason::NothingNew, "code and user id are as they were")
-        }
-    }
-
-    /// Whether what waits for its customer, or for a code, tells nothing new of the subscription. Decided now, since
-    /// what the subscription was before is not known any more when the wait ends.
-    fn is_unchanged(&self, ledger: &mut dyn Ledger, fact: &Fact, judged: &Judged) -> Result<bool, StoreError> {
-        let waits = match &judged.verdict {
-            Verdict::Hold { .. } => true,
-            Verdict::Ignore { reason, .. } => reason.is_open_to_late_code(),
-            Verdict::Send(_) => false,
-        };
-        let Detail::SubscriptionChanged { subscription, change: Change::Unsaid, .. } = &fact.detail else {
-            return Ok(false);
-        };
-        let reported = self.reported(ledger, subscription)?;
-        Ok(waits && reported.is_empty() && self.before == Some(subscription.commercial_state().as_str()))
-    }
-
-    fn reported(&self, ledger: &mut dyn Ledger, subscription: &Subscription) -> Result<ReportedStates, StoreError> {
-        let known = ledger.subscription(&self.webhook.scope, &subscription.id)?;
-        Ok(ReportedStates::parse(known.and_then(|known| known.reported).as_deref()))
-    }
-
-    /// Why a changed subscription is not worth telling; `None` where it is.
-    fn no_change(&self, subscription: &Subscription, change: Change, reported: &ReportedStates) -> Option<String> {
-        let state = subscription.commercial_state();
-        let last = reported.at(subscription.version);
-        // A webhook that does not itself say what changed adds nothing to a newer one that told the same.
-        let told_since = change != Change::Commercial && reported.after(subscription.version) == Some(state.as_str());
-        if last == Some(state.as_str()) || told_since {
-            return Some("it is as last reported".to_owned());
-        }
-        match change {
-            Change::Commercial => None,
-            Change::Active => (!last.is_some_and(|last| last.starts_with("trial")))
-                .then(|| "it is active again, at the same price".to_owned()),
-            Change::Unsaid => (last.is_none() && self.before == Some(state.as_str())).then(|| UNCHANGED.to_owned()),
-        }
-    }
 }
 
 fn ignored(reason: Reason, message: impl Into<String>, key: Option<String>) -> Judged {
@@ -448,8 +341,4 @@ pub fn started_key(scope: &Scope, subscription: &str) -> String {
 /// not to report a start is taken for this one.
 pub fn not_started_key(scope: &Scope, subscription: &str) -> String {
     format!("subscription-not-started:{}:{subscription}", scope.prefix())
-}
-
-fn signup_key(referral: &Referral) -> String {
-    format!("signup:{}", referral.subject())
 }

@@ -1,3 +1,5 @@
+//! Payments of Chargebee: which make a purchase, of whom, of how much and for how long.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Refunds of Chargebee: of which invoice each is, of how much, and under which key.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Subscriptions of Chargebee: what each kind of webhook states, and what a subscription costs.
+
 use serde_json::json;
 
 use super::*;

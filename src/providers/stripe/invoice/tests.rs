@@ -1,3 +1,5 @@
+//! Invoices of Stripe: which are purchases, of how much, for which interval, plan and seats.
+
 use serde_json::json;
 
 use super::*;

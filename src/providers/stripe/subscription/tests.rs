@@ -1,3 +1,5 @@
+//! Subscriptions of Stripe: which updates are changes, and what a subscription costs.
+
 use super::*;
 use crate::facts::Detail;
 use crate::providers::testing::{Says, stripe, stripe_after};
