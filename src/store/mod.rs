@@ -94,20 +94,35 @@ pub fn is_on_server(database_url: &str) -> bool {
 /// Work to be done in one transaction, atomically: all of it or, on an error, none.
 pub type Work<T> = Box<dyn FnOnce(&mut dyn Ledger) -> Result<T, StoreError> + Send>;
 
-/// The outer contract: what the loops and the commands call.
+/// The outer contract: what the loops and the commands call. In this order: the store itself; receiving and deciding;
+/// delivering; sums; lists and lives; going through all of it; what a person changes; erasing.
+///
+/// What writes has reached the disk when it returns. An error means that nothing may be taken for done:
+/// [`StoreError::Unavailable`] while the disk or the server cannot take it, so that the same may be tried again later;
+/// [`StoreError::Damaged`] where it holds what this program never wrote. Numbers of webhooks and of referral events are
+/// those of this store. A `limit` is the most that is returned.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Whether other processes may send from it at the same time.
     fn is_shared(&self) -> bool;
 
-    /// Keeps a webhook. When this returns, it is on disk. Many callers waiting at once share one flush.
+    /// Writes something and reads it back: fails where the store cannot do both.
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// What this process has written since it opened the store.
+    fn stats(&self) -> WriteStats;
+
+    /// Keeps a webhook. Many callers waiting at once share one flush; where too many wait already, it fails at once.
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError>;
 
-    /// Webhooks that nothing was decided about yet, in order of arrival.
+    /// The first webhooks, in order of arrival, that nothing was decided about yet.
     async fn undecided(&self, limit: usize) -> Result<Vec<Webhook>, StoreError>;
 
     /// Runs `work` in a transaction of its own; on an error nothing of it remains.
     async fn transact(&self, work: Work<()>) -> Result<(), StoreError>;
+
+    /// Held facts that at `now` are past their deadline or due for another look-up, longest due first.
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError>;
 
     /// Takes referral events that are due for sending, longest due first, at most one for each subject and none for a
     /// subject that has an earlier one unfinished or one in sending. They are leased until `lease_until`. What is due in
@@ -134,58 +149,55 @@ pub trait Store: Send + Sync {
     /// subject is not counted.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Since when the oldest waiting referral event is there, whether it is due or not.
+    /// When the oldest referral event that waits was decided, whether it is due or not; `None` where none waits.
     async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Held facts whose deadline has passed or that want another look-up, longest due first.
-    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError>;
-
-    /// The numbers of both equations, at one moment.
+    /// The terms of both equations, at one moment.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
     /// How many facts are held, by the code of their reason.
     async fn held(&self) -> Result<Vec<(String, i64)>, StoreError>;
 
-    /// Whether the store can write: for the readiness check.
-    async fn probe(&self) -> Result<(), StoreError>;
-
-    /// What this process has written since it opened the store: for metrics.
-    fn stats(&self) -> WriteStats;
-
-    /// Newest first: by webhook, or by referral event where the filter's state is one of those.
+    /// Facts and what became of them, newest first: by webhook, or by referral event where the filter's state is one of
+    /// those. Nothing for a word that is no state.
     async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError>;
 
-    /// Everything about whatever `id` names: a provider's event id, a business key, an invoice, customer, user or
-    /// subscription id, or the number of a referral event. In order of arrival.
+    /// The lives of all webhooks about whatever `id` names, in order of arrival: a provider's event id, a business key,
+    /// an invoice, customer, user or subscription id, or the number of a referral event.
     async fn life(&self, id: &str) -> Result<Vec<Life>, StoreError>;
 
-    /// The next whole lives in order of arrival, of webhooks that first arrived at `since` or later.
+    /// The lives of the webhooks after the one with the number `webhook`, in order of arrival, that first arrived at
+    /// `since` or later. From the start with 0.
     async fn lives_after(&self, webhook: i64, since: Option<Timestamp>, limit: usize) -> Result<Vec<Life>, StoreError>;
 
-    /// The next webhooks in order of arrival, with those whose body is gone.
+    /// The webhooks after the one with the number `webhook`, in order of arrival, erased ones included. From the start
+    /// with 0.
     async fn webhooks_after(&self, webhook: i64, limit: usize) -> Result<Vec<PastWebhook>, StoreError>;
 
-    /// The next referral events in the order of their keys, compared byte by byte; from the start with an empty key.
+    /// The referral events after the one with this key, in the order of their keys, compared byte by byte. From the
+    /// start with an empty key.
     async fn referral_events_after(&self, key: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError>;
 
-    /// What the directory knows, at one moment.
+    /// What the directory knows of what is asked `about`, at one moment.
     async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError>;
 
-    /// The customers of this id with whatever provider, and those who stand for this user or organization.
+    /// The customers with this id, of whatever provider and account, and those who stand for this user or organization.
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError>;
 
-    /// What Cello said of codes: the answers that are kept, and what has one of these reasons, or a warning of that name.
+    /// What Cello said of codes: the answers that are kept, and which facts were ignored for one of these reasons, or
+    /// told with a warning of that name.
     async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError>;
 
-    /// Sends dead, unsure or waiting referral events with a fresh count of attempts: the first of them `now`, each
-    /// other so long after the one before. Returns those it applied to.
+    /// Lets dead, unsure and waiting ones of these referral events be sent with a fresh count of attempts: the first of
+    /// them `now`, each other so long after the one before. Returns those it applied to.
     async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError>;
 
     /// Lets unreadable webhooks be decided again, as if they had just arrived. Returns those it applied to: not those
     /// whose body is erased.
     async fn decide_again(&self, webhooks: Vec<i64>) -> Result<Vec<i64>, StoreError>;
 
-    /// Gives up on referral events that are not delivered, in the name of a person.
+    /// Gives up on waiting, unsure and dead ones of these referral events, in the name of a person. Returns those it
+    /// applied to.
     async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError>;
 
     /// Erases bodies of webhooks, in order of arrival. Everything else of a webhook stays, so that one that comes again
@@ -199,7 +211,11 @@ pub trait Store: Send + Sync {
     async fn forget(&self, forgetting: Forgetting, now: Timestamp) -> Result<Forgotten, StoreError>;
 }
 
-/// The inner contract: what deciding needs, within one transaction.
+/// The inner contract: what deciding needs, within one transaction. Whoever gets an error hands it on, so that all of
+/// the work is undone.
+///
+/// Ids are the provider's and hold within their scope. What is put takes the place of what stands there, unless it says
+/// otherwise.
 pub trait Ledger {
     fn customer(&mut self, scope: &Scope, id: &str) -> Result<Option<KnownCustomer>, StoreError>;
     fn put_customer(&mut self, scope: &Scope, customer: &KnownCustomer) -> Result<(), StoreError>;
@@ -209,7 +225,7 @@ pub trait Ledger {
 
     /// The period and product that a price stands for.
     fn price(&mut self, scope: &Scope, id: &str) -> Result<Option<Plan>, StoreError>;
-    /// Keeps a price under its id; one without an id is passed over.
+    /// A price without an id is passed over.
     fn put_price(&mut self, scope: &Scope, plan: &Plan) -> Result<(), StoreError>;
 
     fn invoice_of_payment(&mut self, scope: &Scope, payment: &str) -> Result<Option<String>, StoreError>;
@@ -219,8 +235,9 @@ pub trait Ledger {
     fn purchase(&mut self, scope: &Scope, invoice: &str) -> Result<Option<KnownPurchase>, StoreError>;
     fn put_purchase(&mut self, scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> Result<(), StoreError>;
 
-    /// What is known to be refunded of a charge: stretches `(from, to]` of its running total.
+    /// What is known to be refunded of a charge: stretches `(from, to]` of its running total, in minor units.
     fn refunded(&mut self, scope: &Scope, charge: &str) -> Result<Vec<(i64, i64)>, StoreError>;
+    /// Adds one to those.
     fn put_refunded(&mut self, scope: &Scope, charge: &str, from: i64, to: i64) -> Result<(), StoreError>;
 
     /// The first code that was reported for a user.
@@ -230,7 +247,6 @@ pub trait Ledger {
 
     /// Cello's last answer about a code, if it was not forgotten since.
     fn code(&mut self, ucc: &str) -> Result<Option<KnownCode>, StoreError>;
-    /// Keeps an answer in place of the last one about the same code.
     fn put_code(&mut self, code: &KnownCode) -> Result<(), StoreError>;
     /// Forgets the answers to what was asked before `before`.
     fn forget_codes(&mut self, before: Timestamp) -> Result<(), StoreError>;
@@ -259,6 +275,6 @@ pub trait Ledger {
     fn add_referral_event(&mut self, event: &NewReferralEvent) -> Result<bool, StoreError>;
     /// Lets a webhook be found by this id, besides those of its decisions.
     fn mention(&mut self, webhook: i64, id: &str) -> Result<(), StoreError>;
-    /// Sets the state of a webhook from the decisions on its facts.
+    /// Sets the state of a webhook, with a note where it cannot be read.
     fn settle_webhook(&mut self, id: i64, state: WebhookState, note: Option<&str>) -> Result<(), StoreError>;
 }

@@ -54,19 +54,19 @@ macro_rules! in_front {
 }
 
 in_front! {
+    async fn probe() -> ();
     async fn receive(webhook: NewWebhook) -> Receipt;
     async fn undecided(limit: usize) -> Vec<Webhook>;
     async fn transact(work: Work<()>) -> ();
+    async fn due_holds(now: Timestamp, limit: usize) -> Vec<HeldFact>;
     async fn claim(now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Vec<Claimed>;
     async fn record(attempt: Attempt) -> ();
     async fn give_back(claimed: Vec<Claimed>) -> ();
     async fn recover(now: Timestamp, hold_after: u32) -> Recovered;
     async fn next_due() -> Option<Timestamp>;
     async fn oldest_waiting() -> Option<Timestamp>;
-    async fn due_holds(now: Timestamp, limit: usize) -> Vec<HeldFact>;
     async fn counts() -> Counts;
     async fn held() -> Vec<(String, i64)>;
-    async fn probe() -> ();
     async fn list(filter: EventFilter) -> Vec<EventRow>;
     async fn life(id: &str) -> Vec<Life>;
     async fn lives_after(webhook: i64, since: Option<Timestamp>, limit: usize) -> Vec<Life>;

@@ -128,6 +128,28 @@ impl Store for Postgres {
         true
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.writer
+            .run(|db| {
+                db.execute("UPDATE probe SET writes = writes + 1", &[])?;
+                // This is asked all the time, and so a good moment to tidy up.
+                history::fold(db)
+            })
+            .await?;
+        self.reader.run(|db| db.query_one("SELECT writes FROM probe", &[]).map(drop)).await
+    }
+
+    fn stats(&self) -> WriteStats {
+        let (written, received) = (self.writer.stats(), self.receiver.stats());
+        WriteStats {
+            flushes: written.flushes + received.flushes,
+            failed_flushes: written.failed_flushes + received.failed_flushes,
+            jobs: written.jobs + received.jobs,
+            flush_time: written.flush_time + received.flush_time,
+            queued: written.queued + received.queued,
+        }
+    }
+
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
         self.receiver.receive(webhook).await
     }
@@ -138,6 +160,10 @@ impl Store for Postgres {
 
     async fn transact(&self, work: Work<()>) -> Result<(), StoreError> {
         self.writer.run(move |db| work(&mut ledger::Books(db))).await
+    }
+
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
+        self.reader.run(move |db| decisions::due_holds(db, now, limit)).await
     }
 
     async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
@@ -164,38 +190,12 @@ impl Store for Postgres {
         self.reader.run(queue::oldest_waiting).await
     }
 
-    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
-        self.reader.run(move |db| decisions::due_holds(db, now, limit)).await
-    }
-
     async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
         self.reader.run(decisions::held).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.reader.run(history::counts).await
-    }
-
-    async fn probe(&self) -> Result<(), StoreError> {
-        self.writer
-            .run(|db| {
-                db.execute("UPDATE probe SET writes = writes + 1", &[])?;
-                // This is asked all the time, and so a good moment to tidy up.
-                history::fold(db)
-            })
-            .await?;
-        self.reader.run(|db| db.query_one("SELECT writes FROM probe", &[]).map(drop)).await
-    }
-
-    fn stats(&self) -> WriteStats {
-        let (written, received) = (self.writer.stats(), self.receiver.stats());
-        WriteStats {
-            flushes: written.flushes + received.flushes,
-            failed_flushes: written.failed_flushes + received.failed_flushes,
-            jobs: written.jobs + received.jobs,
-            flush_time: written.flush_time + received.flush_time,
-            queued: written.queued + received.queued,
-        }
     }
 
     async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError> {

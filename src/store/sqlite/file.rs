@@ -56,7 +56,7 @@ pub struct Opened {
 
 /// Makes sure that the file is there and may be used. Only the serving process creates it: a command that is run in
 /// the wrong folder should say so rather than find nothing.
-pub fn claim(path: &Path, exclusive: bool) -> Result<Opened, StoreError> {
+pub fn claim(path: &Path, serves: bool) -> Result<Opened, StoreError> {
     let refuse = |problem: String| StoreError::Open { path: path.display().to_string(), problem };
     if path.is_dir() {
         return Err(refuse("it is a folder; name a file in it".into()));
@@ -69,10 +69,10 @@ pub fn claim(path: &Path, exclusive: bool) -> Result<Opened, StoreError> {
         return Err(refuse(format!("there is no folder {}; create it, or choose another", folder.display())));
     }
     let is_new = !path.exists();
-    if is_new && !exclusive {
+    if is_new && !serves {
         return Err(refuse("there is no such file; `cello-relay serve` creates it. Is `database_url` right?".into()));
     }
-    touch(path, exclusive).map_err(|error| {
+    touch(path, serves).map_err(|error| {
         refuse(format!("{error}; let the user that runs cello-relay read and write the file and its folder"))
     })?;
     if is_new {
@@ -81,7 +81,7 @@ pub fn claim(path: &Path, exclusive: bool) -> Result<Opened, StoreError> {
     refuse_log_of_another(path).map_err(refuse)?;
     // Two names of one file must meet at one lock.
     let path = path.canonicalize().map_err(|error| refuse(error.to_string()))?;
-    let lock = if exclusive { Some(lock(&path)?) } else { None };
+    let lock = if serves { Some(lock(&path)?) } else { None };
     Ok(Opened { path, lock })
 }
 

@@ -58,14 +58,18 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens `sqlite:PATH`, `sqlite://PATH` or `sqlite::memory:`.
     ///
-    /// `exclusive` is for the process that serves: it creates the file where there is none, and refuses when another
-    /// one serves from it. Commands beside it open with `false` and share the file safely.
-    pub fn open(database_url: &str, exclusive: bool) -> Result<Self, StoreError> {
+    /// The process that `serves` creates the file where there is none, and refuses when another one serves from it.
+    /// Commands beside it share the file safely.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used, with the reason and what to do.
+    pub fn open(database_url: &str, serves: bool) -> Result<Self, StoreError> {
         let path = match Place::parse(database_url)? {
             Place::Memory => return Self::in_memory(),
             Place::File(path) => path,
         };
-        let opened = file::claim(&path, exclusive)?;
+        let opened = file::claim(&path, serves)?;
         let (writing, reading) = (file::writing(&opened)?, file::reading(&opened.path)?);
         marks::refuse_moved(&writing, &opened.path)?;
         let (writer, reader) = (Writer::start(move || Ok(writing))?, Reader::start(move || Ok(reading))?);
@@ -134,6 +138,20 @@ impl Store for Sqlite {
         false
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.writer
+            .run(|db| {
+                db.prepare_cached("UPDATE probe SET writes = writes + 1")?.execute([])?;
+                Ok(())
+            })
+            .await?;
+        self.read(|db| Ok(db.query_row("SELECT writes FROM probe", [], |_| Ok(()))?)).await
+    }
+
+    fn stats(&self) -> WriteStats {
+        self.writer.stats()
+    }
+
     async fn receive(&self, webhook: NewWebhook) -> Result<Receipt, StoreError> {
         self.writer.run_or_refuse(move |db| webhooks::receive(db, &webhook)).await
     }
@@ -144,6 +162,10 @@ impl Store for Sqlite {
 
     async fn transact(&self, work: Work<()>) -> Result<(), StoreError> {
         self.writer.run(move |db| work(&mut ledger::Books(db))).await
+    }
+
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
+        self.read(move |db| decisions::due_holds(db, now, limit)).await
     }
 
     async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
@@ -170,30 +192,12 @@ impl Store for Sqlite {
         self.read(queue::oldest_waiting).await
     }
 
-    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<HeldFact>, StoreError> {
-        self.read(move |db| decisions::due_holds(db, now, limit)).await
-    }
-
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.read(history::counts).await
     }
 
     async fn held(&self) -> Result<Vec<(String, i64)>, StoreError> {
         self.read(decisions::held).await
-    }
-
-    async fn probe(&self) -> Result<(), StoreError> {
-        self.writer
-            .run(|db| {
-                db.prepare_cached("UPDATE probe SET writes = writes + 1")?.execute([])?;
-                Ok(())
-            })
-            .await?;
-        self.read(|db| Ok(db.query_row("SELECT writes FROM probe", [], |_| Ok(()))?)).await
-    }
-
-    fn stats(&self) -> WriteStats {
-        self.writer.stats()
     }
 
     async fn list(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError> {
@@ -222,13 +226,13 @@ impl Store for Sqlite {
         self.read(move |db| past::known(db, &scope, &about)).await
     }
 
-    async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
-        self.read(move |db| past::said_of_codes(db, &faults)).await
-    }
-
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {
         let name = name.to_owned();
         self.read(move |db| past::customers(db, &name)).await
+    }
+
+    async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError> {
+        self.read(move |db| past::said_of_codes(db, &faults)).await
     }
 
     async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
