@@ -7,7 +7,6 @@ use super::field::Field::{self, *};
 use super::{CheckCodes, Config, EmailPolicy, Environment, LogFormat, Triggers, Unsure};
 use crate::facts::Mode;
 
-/// One setting.
 pub struct Setting {
     /// As in `relay.toml`, sections divided by dots.
     pub key: &'static str,

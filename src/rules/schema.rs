@@ -102,7 +102,7 @@ pub fn fields() -> &'static [Field] {
     FIELDS
 }
 
-/// The name of a group.
+/// `amount_paid` of `invoice`, for example.
 pub(super) fn find(group: &str, name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.root() == group && field.leaf() == Some(name))
 }
