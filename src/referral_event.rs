@@ -62,3 +62,11 @@ impl ReferralEvent {
         self.organization_id.as_deref().unwrap_or(&self.user_id)
     }
 }
+
+/// The body of a referral event without the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Impersonal {
+    pub body: String,
+    /// What was taken out of it. Cello may have repeated it in its answers, so it is taken out of those, too.
+    pub taken: Vec<String>,
+}

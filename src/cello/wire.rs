@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::referral_event::{ReferralEvent, Trigger};
+use crate::referral_event::{Impersonal, ReferralEvent, Trigger};
 
 /// The only name `POST /events` knows.
 pub(super) const EVENT_NAME: &str = "ReferralUpdated";
@@ -46,11 +46,12 @@ pub fn body(event: &ReferralEvent) -> Value {
 
 /// The text of a body without the e-mail address and the name in it, for keeping what was told longer than of whom;
 /// `None` where neither is in it.
-pub fn without_person(body: &str) -> Option<String> {
+pub fn without_person(body: &str) -> Option<Impersonal> {
     let mut body: Value = serde_json::from_str(body).ok()?;
     let user = body.pointer_mut("/context/newUser")?.as_object_mut()?;
-    let had = [user.shift_remove("email"), user.shift_remove("name")];
-    had.iter().any(Option::is_some).then(|| body.to_string())
+    let had: Vec<Value> = ["email", "name"].into_iter().filter_map(|key| user.shift_remove(key)).collect();
+    let taken = had.iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).map(Into::into).collect();
+    (!had.is_empty()).then(|| Impersonal { body: body.to_string(), taken })
 }
 
 /// What people look for in a body, as text; empty where it is left out.

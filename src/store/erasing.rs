@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::WebhookState;
 use crate::decision::Reason;
+use crate::referral_event::Impersonal;
 
 /// Which bodies to erase: those of ignored webhooks, received long enough ago, of which every decision concerns no fact
 /// at all or has one of these reasons.
@@ -35,8 +36,11 @@ pub struct Settled {
     pub without_person: WithoutPerson,
 }
 
-/// The body of a referral event without what only identifies a person; `None` where there is nothing to leave out.
-pub type WithoutPerson = fn(&str) -> Option<String>;
+/// Takes what only identifies a person out of the body of a referral event; `None` where there is nothing to take out.
+pub type WithoutPerson = fn(&str) -> Option<Impersonal>;
+
+/// Stands in an answer for what was taken out of it.
+pub const TAKEN: &str = "[erased]";
 
 /// The place of a webhook in the order of arrival: when it was received, and its number.
 pub type Arrival = (Timestamp, i64);

@@ -3,11 +3,11 @@
 use cello_relay::decision::Reason;
 use cello_relay::facts::KnownCustomer;
 use cello_relay::store::{
-    DecisionRecord, DecisionState, Erased, Erasing, EventState, NewReferralEvent, NewWebhook, Receipt, Settled, Then,
-    Wanted, WebhookState,
+    Attempt, DecisionRecord, DecisionState, Erased, Erasing, EventState, NewReferralEvent, NewWebhook, Receipt,
+    Settled, Then, Wanted, WebhookState,
 };
 
-use crate::given::{AnyStore, at, decision, event, scope, stored, transact, try_one, webhook};
+use crate::given::{self, AnyStore, at, attempt, claim, decision, event, scope, stored, transact, try_one, webhook};
 
 contract! {
     a_body_is_erased_and_everything_else_of_its_webhook_stays,
@@ -17,6 +17,7 @@ contract! {
     a_reason_of_strangers_counts_only_without_a_code,
     what_is_left_is_looked_at_once_in_each_round,
     of_what_is_settled_the_body_goes_and_what_was_told_stays_without_the_person,
+    what_was_answered_about_a_person_loses_the_person_too,
     what_is_not_settled_keeps_its_body,
     a_discarded_event_is_settled_and_a_dead_one_is_not,
     steps_over_what_is_settled_come_to_an_end,
@@ -183,13 +184,7 @@ async fn what_is_left_is_looked_at_once_in_each_round(store: AnyStore) {
 }
 
 fn settled(state: WebhookState, limit: usize) -> Settled {
-    Settled {
-        state,
-        before: at(2),
-        after: None,
-        limit,
-        without_person: |body| body.contains("ann").then(|| body.replace("ann", "")),
-    }
+    Settled { state, before: at(2), after: None, limit, without_person: given::without_ann }
 }
 
 /// Stores a webhook of which a referral event came, with a person in its body, and another fact that was ignored.
@@ -233,6 +228,18 @@ async fn of_what_is_settled_the_body_goes_and_what_was_told_stays_without_the_pe
 
     ignored(&store, "evt_2", &[("invoice-paid", "user_id_missing")]).await;
     assert_eq!(store.erase_settled(settled(WebhookState::Ignored, 9), at(100)).await.unwrap().bodies, 1);
+}
+
+async fn what_was_answered_about_a_person_loses_the_person_too(store: AnyStore) {
+    mapped(&store, "evt_1").await;
+    let claimed = claim(&store, 3).await.remove(0);
+    let message = "ann is no address: ann".to_owned();
+    store.record(Attempt { message, ..attempt(&claimed, 3, Then::WaitUntil(at(4))) }).await.unwrap();
+    try_one(&store, 4, Then::Delivered).await;
+    assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 1);
+    let event = store.life("evt_1").await.unwrap().remove(0).referral_events.remove(0);
+    let said: Vec<_> = event.attempts.iter().map(|attempt| attempt.message.as_str()).collect();
+    assert_eq!(said, ["[erased] is no address: [erased]", "as it went"]);
 }
 
 async fn what_is_not_settled_keeps_its_body(store: AnyStore) {

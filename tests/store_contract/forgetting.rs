@@ -5,7 +5,7 @@ use cello_relay::store::{
     DecisionRecord, DecisionState, Forgetting, Forgotten, NewReferralEvent, Receipt, Then, WebhookState,
 };
 
-use crate::given::{AnyStore, at, decision, event, scope, stored, transact, try_one, webhook};
+use crate::given::{self, AnyStore, at, decision, event, scope, stored, transact, try_one, webhook};
 
 contract! {
     a_person_is_forgotten_under_every_name_and_what_keeps_the_relay_right_stays,
@@ -17,11 +17,7 @@ contract! {
 }
 
 fn forgetting(name: &str) -> Forgetting {
-    Forgetting {
-        name: name.into(),
-        without_person: |body| body.contains("ann").then(|| body.replace("ann", "")),
-        apply: true,
-    }
+    Forgetting { name: name.into(), without_person: given::without_ann, apply: true }
 }
 
 async fn forget(store: &AnyStore, name: &str) -> Forgotten {

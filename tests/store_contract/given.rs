@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::postgres;
 use cello_relay::facts::Scope;
-use cello_relay::referral_event::Trigger;
+use cello_relay::referral_event::{Impersonal, Trigger};
 use cello_relay::store::{
     Attempt, Claimed, DecisionRecord, DecisionState, Ledger, NewReferralEvent, NewWebhook, Receipt, Sqlite, Store,
     StoreError, Then, Wanted,
@@ -224,6 +224,11 @@ pub async fn try_one(store: &AnyStore, second: i64, then: Then) -> Claimed {
     let event = claimed.into_iter().next().unwrap();
     store.record(attempt(&event, second, then)).await.unwrap();
     event
+}
+
+/// Takes the name of a person out of the body of a referral event.
+pub fn without_ann(body: &str) -> Option<Impersonal> {
+    body.contains("ann").then(|| Impersonal { body: body.replace("ann", ""), taken: vec!["ann".into()] })
 }
 
 pub fn attempt(event: &Claimed, second: i64, then: Then) -> Attempt {

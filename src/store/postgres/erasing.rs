@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::super::{Arrival, Erased, Erasing, Settled, StoreError, WebhookState, WithoutPerson};
+use super::super::{Arrival, Erased, Erasing, Settled, StoreError, TAKEN, WebhookState, WithoutPerson};
 use super::session::Session;
 use super::values::{Row, args, count, millis, time};
 use crate::decision::Reason;
+use crate::referral_event::Impersonal;
 
 /// Erases bodies, and what would have their facts decided again, which nothing can any more.
 pub fn bodies(db: &Session, erasing: &Erasing, now: Timestamp) -> Result<Erased, StoreError> {
@@ -82,7 +83,7 @@ fn erase_those(
     Ok(Erased { bodies: erasable.len(), last })
 }
 
-/// Erases the bodies of webhooks and the person in what was told of them. Nothing of them is decided again after that.
+/// Erases the bodies of webhooks and the person in what was told of them and answered. Nothing of them is decided again after that.
 pub fn erase(db: &Session, ids: &Vec<i64>, now: Timestamp, without_person: WithoutPerson) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -96,8 +97,14 @@ pub fn erase(db: &Session, ids: &Vec<i64>, now: Timestamp, without_person: Witho
     let bodies = db.query("SELECT id, body FROM referral_event WHERE webhook_id = ANY ($1::bigint[])", args![ids])?;
     for row in &bodies {
         let body: String = row.get("body")?;
-        if let Some(body) = without_person(&body) {
-            db.execute("UPDATE referral_event SET body = $2 WHERE id = $1", args![row.get::<i64>("id")?, body])?;
+        let Some(Impersonal { body, taken }) = without_person(&body) else { continue };
+        let event: i64 = row.get("id")?;
+        db.execute("UPDATE referral_event SET body = $2 WHERE id = $1", args![event, body])?;
+        for words in taken {
+            db.execute(
+                "UPDATE attempt SET message = replace(message, $2, $3) WHERE event_id = $1 AND strpos(message, $2) > 0",
+                args![event, words, TAKEN],
+            )?;
         }
     }
     Ok(())

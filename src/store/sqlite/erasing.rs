@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::super::{Arrival, Erased, Erasing, Settled, StoreError, WebhookState, WithoutPerson};
+use super::super::{Arrival, Erased, Erasing, Settled, StoreError, TAKEN, WebhookState, WithoutPerson};
 use super::values::{count, json, millis, time};
+use crate::referral_event::Impersonal;
 
 // Named, because SQLite, knowing nothing of how many there are, would rather look through all that was ever ignored.
 pub(super) const CANDIDATES: &str = "SELECT w.id, w.received_at,
@@ -91,7 +92,7 @@ fn erase_those(
     Ok(erased)
 }
 
-/// Erases the body of one webhook and the person in what was told of it. Nothing of it is decided again after that.
+/// Erases the body of one webhook and the person in what was told of it and answered. Nothing of it is decided again after that.
 pub fn erase(db: &Connection, id: i64, now: Timestamp, without_person: WithoutPerson) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM webhook_body WHERE webhook_id = ?1")?.execute([id])?;
     db.prepare_cached("UPDATE webhook SET erased_at = ?2 WHERE id = ?1")?.execute(params![id, millis(now)])?;
@@ -101,8 +102,13 @@ pub fn erase(db: &Connection, id: i64, now: Timestamp, without_person: WithoutPe
         .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (event, body) in bodies {
-        if let Some(body) = without_person(&body) {
-            db.prepare_cached("UPDATE referral_event SET body = ?2 WHERE id = ?1")?.execute(params![event, body])?;
+        let Some(Impersonal { body, taken }) = without_person(&body) else { continue };
+        db.prepare_cached("UPDATE referral_event SET body = ?2 WHERE id = ?1")?.execute(params![event, body])?;
+        for words in taken {
+            db.prepare_cached(
+                "UPDATE attempt SET message = replace(message, ?2, ?3) WHERE event_id = ?1 AND instr(message, ?2) > 0",
+            )?
+            .execute(params![event, words, TAKEN])?;
         }
     }
     Ok(())
