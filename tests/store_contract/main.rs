@@ -18,3 +18,4 @@ mod postgres;
 mod postgres_only;
 mod receiving;
 mod sqlite_only;
+mod upgrading;

@@ -5,7 +5,6 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cello_relay::facts::Scope;
 use cello_relay::store::{
     Counts, DecisionRecord, DecisionState, Erasing, NewWebhook, Receipt, Recovered, Sqlite, Store, StoreError, Then,
     Wanted, WebhookState,
@@ -239,43 +238,6 @@ async fn of_many_waiting_events_each_subjects_first_is_claimed() {
 
 fn sql(path: &Path, statements: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(statements).unwrap();
-}
-
-/// What the first version of this program left behind: a webhook that nothing was decided about, and one with a
-/// referral event that is still to be sent.
-const FIRST_VERSION: &str = "
-    PRAGMA application_id = 0x43656c6f;
-    PRAGMA user_version = 1;
-    INSERT INTO webhook (id, provider, account, event_id, kind, at, received_at, bytes)
-        VALUES (1, 'stripe', '', 'evt_1', 'invoice.paid', 0, 0, 2), (2, 'stripe', '', 'evt_2', 'invoice.paid', 0, 0, 2);
-    INSERT INTO webhook_body VALUES (1, x'7b7d'), (2, x'7b7d');
-    INSERT INTO decision (webhook_id, fact, fact_kind, at, key, state, rule, message, warnings, decided_at)
-        VALUES (1, 0, 'invoice-paid', 0, 'purchase:stripe:in_1', 'send', 'purchase', '', '[]', 0);
-    INSERT INTO referral_event (key, subject, trigger, webhook_id, at, created_at, front, due_at, body)
-        VALUES ('purchase:stripe:in_1', 'usr_1', 'invoice-paid', 1, 0, 0, 1, 0, '{}');
-    UPDATE webhook SET state = 'mapped' WHERE id = 1;
-    INSERT INTO customer (provider, account, id, ucc, user_id, version, deleted, reported)
-        VALUES ('stripe', '', 'cus_1', 'AbC123dEf45', 'usr_1', 1, 0, 1);";
-
-#[tokio::test]
-async fn a_file_of_the_first_version_is_taken_over_with_its_queue() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("relay.db");
-    sql(&path, include_str!("../../src/store/sqlite/migrations/0001_first.sql"));
-    sql(&path, FIRST_VERSION);
-
-    let store: AnyStore = Arc::new(Sqlite::open(&url(&folder), true).unwrap());
-    assert!(store.counts().await.unwrap().add_up());
-    assert_eq!(keys(&claim(&store, 2).await), ["purchase:stripe:in_1"]);
-    assert_eq!(store.undecided(9).await.unwrap()[0].event_id, "evt_2");
-    assert_eq!(store.life("evt_1").await.unwrap()[0].decisions[0].trace, None);
-    transact(&store, |ledger| {
-        let scope = Scope { provider: "stripe".to_owned(), account: String::new() };
-        assert_eq!(ledger.customer(&scope, "cus_1")?.unwrap().ucc.as_deref(), Some("AbC123dEf45"));
-        Ok(())
-    })
-    .await
-    .unwrap();
 }
 
 #[tokio::test]
