@@ -37,6 +37,8 @@ pub use sqlite::{DecisionCount, Scratch, Sqlite};
 pub enum StoreError {
     #[error("the store cannot be opened at {path}: {problem}")]
     Open { path: String, problem: String },
+    #[error("no copy can be made at {path}: {problem}")]
+    Copy { path: String, problem: String },
     #[error(
         "the store was written by a newer version of cello-relay (schema {found}, this one knows {known}); run that version, or restore a backup made before the upgrade"
     )]

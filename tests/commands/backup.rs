@@ -1,5 +1,7 @@
 //! `backup`: a copy of the store, beside a relay that has it open.
 
+use std::process::Command;
+
 use crate::given::{Installation, run};
 
 const STORY: &str = "stories/stripe-invoice-before-customer";
@@ -17,6 +19,21 @@ async fn backup_copies_the_store_and_says_what_is_in_it() {
     let again = relay.run(&["backup", "copy.db"]);
     assert_eq!(again.code, 2);
     again.says(&["there is such a file already"]);
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_for_a_copy_it_says_so_of_the_copy_and_nothing_is_left() {
+    let relay = Installation::new().with(STORY).await;
+    let program = env!("CARGO_BIN_EXE_cello-relay");
+    let limited = format!("trap '' XFSZ; ulimit -f 8; exec {program} backup copy.db");
+
+    let said = Command::new("sh").args(["-c", &limited]).current_dir(relay.folder.path()).output().unwrap();
+
+    assert_eq!(said.status.code(), Some(2));
+    let error = String::from_utf8(said.stderr).unwrap();
+    assert!(error.contains("no copy can be made at copy.db"), "{error}");
+    let names = std::fs::read_dir(relay.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with("copy.db")));
 }
 
 #[test]

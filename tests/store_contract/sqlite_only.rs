@@ -300,9 +300,20 @@ async fn a_backup_replaces_no_file_and_leaves_none_where_it_fails() {
     assert_eq!(fs::read(&copy).unwrap(), b"mine");
 
     let nowhere = folder.path().join("no/folder.db");
-    assert!(Sqlite::back_up(&url(&folder), &nowhere, at(50)).is_err());
+    let refused = Sqlite::back_up(&url(&folder), &nowhere, at(50)).unwrap_err().to_string();
+    assert!(refused.contains("no copy can be made at") && refused.contains("is there such a folder"), "{refused}");
     let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(names.into_iter().all(|name| !name.contains("partial")));
+}
+
+#[tokio::test]
+async fn a_backup_that_another_one_is_making_is_left_alone() {
+    let (_store, folder) = given::on_file();
+    let other = folder.path().join("copy.db.partial");
+    fs::write(&other, "half").unwrap();
+    let refused = back_up(&folder).0.unwrap_err().to_string();
+    assert!(refused.contains("another copy is being made, or one broke off"), "{refused}");
+    assert_eq!(fs::read(&other).unwrap(), b"half");
 }
 
 #[tokio::test]

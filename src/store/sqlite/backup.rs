@@ -4,6 +4,7 @@
 //! knows that it does not know what was sent since. It never replaces a file.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use super::marks::{self, Mark};
 use super::{history, migrations};
 
 pub fn back_up(database_url: &str, to: &Path, now: Timestamp) -> Result<Counts, StoreError> {
-    let refuse = |problem: &str| StoreError::Open { path: to.display().to_string(), problem: problem.into() };
+    let refuse = |problem: &str| StoreError::Copy { path: to.display().to_string(), problem: problem.into() };
     let Place::File(path) = Place::parse(database_url)? else {
         return Err(refuse("the store is in memory and ends with its process, so there is nothing to copy"));
     };
@@ -24,23 +25,34 @@ pub fn back_up(database_url: &str, to: &Path, now: Timestamp) -> Result<Counts, 
     if to.exists() {
         return Err(refuse("there is such a file already; name another, or move it away"));
     }
-    let partial = partial_of(to);
-    let made = file::touch_new(&partial).map_err(|error| refuse(&error.to_string())).and_then(|()| {
-        copy(&store, &partial)?;
-        let counts = examine(&partial, now)?;
+    let partial = beside(to, ".partial");
+    file::touch_new(&partial).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => refuse(&format!(
+            "{} is there: another copy is being made, or one broke off; delete it if none is",
+            partial.display()
+        )),
+        _ => refuse(&format!("{error}; is there such a folder, and may files be made in it?")),
+    })?;
+    let made = copy(&store, &partial).and_then(|()| examine(&partial, now)).and_then(|counts| {
         fs::rename(&partial, to).map_err(|error| refuse(&error.to_string()))?;
         file::flush_folder_of(to).map_err(|error| refuse(&format!("its folder cannot be flushed to disk: {error}")))?;
         Ok(counts)
     });
-    if made.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    made
+    made.map_err(|error| {
+        // SQLite leaves its journal where it could not write.
+        for left in [beside(&partial, "-journal"), partial] {
+            let _ = fs::remove_file(left);
+        }
+        match error {
+            StoreError::Unavailable(problem) => refuse(&problem),
+            other => other,
+        }
+    })
 }
 
-fn partial_of(to: &Path) -> PathBuf {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".partial");
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
     name.into()
 }
 
