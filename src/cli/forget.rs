@@ -43,7 +43,8 @@ pub async fn run(args: Args, config: &Config, json: bool) -> Result<Exit> {
 fn text(name: &str, forgotten: &Forgotten, yes: bool) -> String {
     if forgotten.customers.is_empty() {
         return format!(
-            "nothing in this store is of a customer or user `{}`, so there is nothing to erase\n",
+            "nothing in this store is of a customer or user `{}`. Whoever has no referral code is known by the \
+             provider's id of the customer alone: name that\n",
             plain(name)
         );
     }

@@ -55,5 +55,5 @@ async fn what_is_not_delivered_yet_stands_in_the_way_and_so_does_nobody() {
     assert!(relay.store.life(USER).await.unwrap().iter().all(|life| life.body_erased_at.is_none()));
     let nobody = relay.run(&["forget", "usr_0"]);
     assert_eq!(nobody.code, 1);
-    nobody.says(&["nothing in this store is of a customer or user `usr_0`"]);
+    nobody.says(&["nothing in this store is of a customer or user `usr_0`", "provider's id of the customer"]);
 }
