@@ -1,4 +1,4 @@
-//! `cello-relay export`: everything in the store as JSON lines, in order of arrival.
+//! `cello-relay export`: everything in the store as JSON lines: the webhooks in order of arrival, then what is known.
 //!
 //! Reads a page at a time, so that a long history never has to fit into memory, and never stands in a relay's way.
 
@@ -7,7 +7,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Exit;
 use crate::config::Config;
@@ -15,13 +15,15 @@ use crate::store::{self, Life, Store};
 
 /// Webhooks read at a time: with bodies, at most as many MiB.
 const PAGE: usize = 64;
+/// Rows of the directory read at a time.
+const ROWS: usize = 1000;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only webhooks that first arrived at this time or later, such as 2026-05-01T00:00:00Z
+    /// Only webhooks, and those that first arrived at this time or later, such as 2026-05-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub since: Option<Timestamp>,
-    /// With the bodies of the webhooks, personal data included
+    /// With the bodies of the webhooks as they came
     #[arg(long)]
     pub bodies: bool,
 }
@@ -51,7 +53,28 @@ async fn write(args: &Args, store: &dyn Store, output: &mut impl Write) -> Resul
             writeln!(output, "{line}")?;
         }
     }
+    if args.since.is_none() {
+        write_known(store, output).await?;
+    }
     Ok(output.flush()?)
+}
+
+/// Customers, subscriptions and whatever else the directory knows: each row on a line that names its table.
+async fn write_known(store: &dyn Store, output: &mut impl Write) -> Result<()> {
+    for table in store::known_tables() {
+        let mut after = Vec::new();
+        loop {
+            let rows = store.known_rows(table, after, ROWS).await?;
+            let Some(last) = rows.last() else { break };
+            after = table.key_of(last);
+            for row in &rows {
+                let mut line = Map::from_iter([("known".to_owned(), json!(table.name))]);
+                line.extend(table.as_json(row)?);
+                writeln!(output, "{}", Value::Object(line))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The bodies that are there, byte for byte: JSON is UTF-8.

@@ -83,10 +83,12 @@ pub enum Command {
     ///
     /// For a store that is a file; PostgreSQL has its own tools. With --json: one object.
     Backup(backup::Args),
-    /// Write everything in the store as JSON lines: each webhook with its decisions, referral events and attempts
+    /// Write everything in the store as JSON lines: each webhook with all that came of it, then what is known
     ///
-    /// In order of arrival, one object on each line, with and without --json, as `events show --json` has it. Works
-    /// beside a running relay, and needs the same memory for a long history as for a short one.
+    /// One object on each line, with and without --json: first the webhooks in order of arrival, with their decisions,
+    /// referral events and attempts as `events show --json` has them, then customers, subscriptions and what else is known
+    /// of them, whose lines begin with "known" and the kind. Works beside a running relay, and needs the same memory for
+    /// a long history as for a short one.
     Export(export::Args),
     /// Move a filled SQLite store to an empty PostgreSQL database; no relay may be running
     ///

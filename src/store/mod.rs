@@ -6,6 +6,7 @@
 mod erasing;
 mod forgetting;
 mod history;
+mod known_rows;
 mod moving;
 mod past;
 mod postgres;
@@ -27,7 +28,8 @@ use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, P
 pub use erasing::*;
 pub use forgetting::{Forgetting, Forgotten, ForgottenCustomer, InTheWay};
 pub use history::*;
-pub use moving::{Moved, move_to_server, moved_columns};
+pub use known_rows::known_tables;
+pub use moving::{Moved, Row, Table, move_to_server, moved_columns};
 pub use past::*;
 pub use postgres::{Postgres, Server};
 pub use records::*;
@@ -182,6 +184,10 @@ pub trait Store: Send + Sync {
 
     /// What the directory knows of what is asked `about`, at one moment.
     async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError>;
+
+    /// The next rows of a table of the directory, in the order of its key: after this one, or from the start with none.
+    async fn known_rows(&self, table: &'static Table, after: Vec<String>, limit: usize)
+    -> Result<Vec<Row>, StoreError>;
 
     /// The customers with this id, of whatever provider and account, and those who stand for this user or organization.
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError>;

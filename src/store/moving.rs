@@ -32,22 +32,28 @@ pub struct Table {
     pub columns: &'static [Column],
     /// Whether its numbers go on from the highest there is.
     pub is_numbered: bool,
+    /// Of what the directory knows: how many of the first columns tell its rows apart. 0 of all other tables.
+    pub key: usize,
 }
 
 /// A column by its name in both stores, and its type in PostgreSQL.
 pub type Column = (&'static str, &'static str);
 
 const fn table(name: &'static str, columns: &'static [Column]) -> Table {
-    Table { name, columns, is_numbered: false }
+    Table { name, columns, is_numbered: false, key: 0 }
+}
+
+const fn known(name: &'static str, key: usize, columns: &'static [Column]) -> Table {
+    Table { name, columns, is_numbered: false, key }
 }
 
 const fn numbered(name: &'static str, columns: &'static [Column]) -> Table {
-    Table { name, columns, is_numbered: true }
+    Table { name, columns, is_numbered: true, key: 0 }
 }
 
-const INT: &str = "bigint";
+pub(super) const INT: &str = "bigint";
 const TEXT: &str = "text";
-const BOOL: &str = "boolean";
+pub(super) const BOOL: &str = "boolean";
 
 /// All that is kept but the bodies of webhooks, how often these came again, and the sums, which follow from the rest.
 pub const TABLES: &[Table] = &[
@@ -91,8 +97,9 @@ pub const TABLES: &[Table] = &[
         ],
     ),
     table("mention", &[("name", TEXT), ("webhook_id", INT)]),
-    table(
+    known(
         "customer",
+        3,
         &[
             ("provider", TEXT),
             ("account", TEXT),
@@ -112,8 +119,9 @@ pub const TABLES: &[Table] = &[
             ("reported", BOOL),
         ],
     ),
-    table(
+    known(
         "subscription",
+        3,
         &[
             ("provider", TEXT),
             ("account", TEXT),
@@ -131,8 +139,9 @@ pub const TABLES: &[Table] = &[
             ("reported", TEXT),
         ],
     ),
-    table(
+    known(
         "price",
+        3,
         &[
             ("provider", TEXT),
             ("account", TEXT),
@@ -142,13 +151,15 @@ pub const TABLES: &[Table] = &[
             ("product_id", TEXT),
         ],
     ),
-    table("payment", &[("provider", TEXT), ("account", TEXT), ("id", TEXT), ("invoice", TEXT)]),
-    table(
+    known("payment", 3, &[("provider", TEXT), ("account", TEXT), ("id", TEXT), ("invoice", TEXT)]),
+    known(
         "refunded",
+        5,
         &[("provider", TEXT), ("account", TEXT), ("charge", TEXT), ("from_total", INT), ("to_total", INT)],
     ),
-    table(
+    known(
         "purchase",
+        3,
         &[
             ("provider", TEXT),
             ("account", TEXT),
@@ -159,8 +170,8 @@ pub const TABLES: &[Table] = &[
             ("refunded_net", INT),
         ],
     ),
-    table("code", &[("ucc", TEXT), ("valid", BOOL), ("owner", TEXT), ("asked_at", INT)]),
-    table("pinned_code", &[("user_id", TEXT), ("ucc", TEXT)]),
+    known("code", 1, &[("ucc", TEXT), ("valid", BOOL), ("owner", TEXT), ("asked_at", INT)]),
+    known("pinned_code", 1, &[("user_id", TEXT), ("ucc", TEXT)]),
     numbered(
         "referral_event",
         &[

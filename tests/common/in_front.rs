@@ -73,6 +73,7 @@ in_front! {
     async fn webhooks_after(webhook: i64, limit: usize) -> Vec<PastWebhook>;
     async fn referral_events_after(key: &str, limit: usize) -> Vec<PastEvent>;
     async fn known(scope: Scope, about: About) -> Known;
+    async fn known_rows(table: &'static Table, after: Vec<String>, limit: usize) -> Vec<Row>;
     async fn customers(name: &str) -> Vec<ScopedCustomer>;
     async fn said_of_codes(faults: Vec<Reason>) -> SaidOfCodes;
     async fn retry(ids: Vec<i64>, now: Timestamp, apart: Duration) -> Vec<i64>;

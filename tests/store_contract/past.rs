@@ -1,12 +1,15 @@
 //! Going through the past page by page, and asking the directory.
 
 use cello_relay::facts::{KnownCustomer, Plan, Scope};
-use cello_relay::store::{About, DecisionRecord, DecisionState, EventState, Known, PastDecision, Then, WebhookState};
+use cello_relay::store::{
+    About, DecisionRecord, DecisionState, EventState, Known, PastDecision, Then, WebhookState, known_tables,
+};
 use serde_json::json;
 
 use crate::given::{AnyStore, at, decision, event, scope, stored, transact, try_one};
 
 contract! {
+    what_is_known_is_read_row_by_row_in_the_order_of_its_key,
     webhooks_come_page_by_page_in_order_of_arrival_with_body_and_decisions,
     referral_events_come_page_by_page_in_the_byte_order_of_their_keys,
     the_directory_tells_what_it_knows_and_leaves_out_the_rest,
@@ -135,4 +138,38 @@ async fn customers_are_found_by_every_name_they_have(store: AnyStore) {
         assert_eq!(names, found, "{name}");
     }
     assert_eq!(store.customers("user_1").await.unwrap()[0].customer, customer("cus_1", "user_1"));
+}
+
+async fn what_is_known_is_read_row_by_row_in_the_order_of_its_key(store: AnyStore) {
+    transact(&store, |ledger| {
+        // As numbers and not as texts.
+        for (from, to) in [(900, 1000), (0, 900), (1000, 20_000)] {
+            ledger.put_refunded(&scope(), "ch_1", from, to)?;
+        }
+        ledger.put_customer(&scope(), &KnownCustomer { id: "cus\0_1".into(), deleted: true, ..Default::default() })?;
+        ledger.put_customer(&scope(), &KnownCustomer { id: "cus_2".into(), ..Default::default() })
+    })
+    .await
+    .unwrap();
+
+    let mut found = Vec::new();
+    for table in known_tables() {
+        let mut after = Vec::new();
+        while let Some(row) = store.known_rows(table, after, 1).await.unwrap().pop() {
+            let row_as_json = table.as_json(&row).unwrap();
+            found.push(["id", "deleted", "from_total"].map(|name| row_as_json.get(name).cloned().unwrap_or_default()));
+            after = table.key_of(&row);
+        }
+    }
+
+    assert_eq!(
+        json!(found),
+        json!([
+            ["cus\0_1", true, null],
+            ["cus_2", false, null],
+            [null, null, 0],
+            [null, null, 900],
+            [null, null, 1000],
+        ])
+    );
 }

@@ -31,8 +31,8 @@ use jiff::Timestamp;
 use super::threads::{Reader, Writer};
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, Forgetting, Forgotten, HeldFact, Known,
-    Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, SaidOfCodes, ScopedCustomer, Settled, Store,
-    StoreError, Wanted, Webhook, Work, WriteStats,
+    Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, Row, SaidOfCodes, ScopedCustomer, Settled, Store,
+    StoreError, Table, Wanted, Webhook, Work, WriteStats,
 };
 use crate::clock::{self, Clock};
 use crate::decision::Reason;
@@ -222,6 +222,15 @@ impl Store for Postgres {
 
     async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError> {
         self.reader.run(move |db| past::known(db, &scope, &about)).await
+    }
+
+    async fn known_rows(
+        &self,
+        table: &'static Table,
+        after: Vec<String>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.reader.run(move |db| past::known_rows(db, table, &after, limit)).await
     }
 
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, SaidOfCodes, ScopedCustomer, StoreError,
+    About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, Row as TextRow, SaidOfCodes, ScopedCustomer,
+    StoreError, Table,
 };
 use super::directory;
 use super::session::Session;
-use super::values::{Row, args, count, from_json, number, scope, time};
+use super::values::{Row, Value, args, count, escaped, from_json, number, scope, time};
 use crate::decision::Reason;
 use crate::facts::Scope;
 
@@ -66,6 +67,24 @@ pub fn customers(db: &Session, name: &str) -> Result<Vec<ScopedCustomer>, StoreE
         args![name],
     )?;
     rows.iter().map(|row| Ok(ScopedCustomer { scope: scope(row)?, customer: directory::customer_of(row)? })).collect()
+}
+
+/// The next rows of a table of the directory, each value as text.
+pub fn known_rows(db: &Session, table: &Table, after: &[String], limit: usize) -> Result<Vec<TextRow>, StoreError> {
+    let list = |of: fn(usize, &str, &str) -> String, many: usize| {
+        let each = table.columns.iter().take(many).enumerate().map(|(n, (name, kind))| of(n + 1, name, kind));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let key = list(|_, name, _| format!("t.{name}"), table.key);
+    let from = match after {
+        [] => String::new(),
+        after => format!("WHERE ({key}) > ({})", list(|n, _, kind| format!("${n}::text::{kind}"), after.len())),
+    };
+    let columns = list(|_, name, _| format!("t.{name}::text AS {name}"), table.columns.len());
+    let sql = format!("SELECT {columns} FROM {} t {from} ORDER BY {key} LIMIT {limit}", table.name);
+    let after: Vec<Value<'_>> = after.iter().map(|text| Value::Text(escaped(text))).collect();
+    let rows = db.query_once(&sql, &after)?;
+    rows.iter().map(|row| table.columns.iter().map(|(name, _)| row.get(name)).collect()).collect()
 }
 
 /// A fault that passed, so that it was told after all, is none.

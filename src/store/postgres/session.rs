@@ -150,6 +150,13 @@ impl Session {
         Ok(())
     }
 
+    /// The same for one that answers.
+    pub fn query_once(&self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as &(dyn ToSql + Sync)).collect();
+        let rows = self.ask(async |client| client.query(sql, &args).await)?;
+        Ok(rows.into_iter().map(Row).collect())
+    }
+
     pub fn count_rows(&self, table: &str) -> Result<i64, StoreError> {
         let sql = format!("SELECT count(*) AS n FROM {table}");
         Row(self.ask(async |client| client.query_one(sql.as_str(), &[]).await)?).get("n")

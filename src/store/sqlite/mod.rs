@@ -36,8 +36,8 @@ use rusqlite::Connection;
 use super::threads::{Reader, Writer};
 use super::{
     About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, Forgetting, Forgotten, HeldFact, Known,
-    Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, SaidOfCodes, ScopedCustomer, Settled, Store,
-    StoreError, Wanted, Webhook, Work, WriteStats,
+    Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, Row, SaidOfCodes, ScopedCustomer, Settled, Store,
+    StoreError, Table, Wanted, Webhook, Work, WriteStats,
 };
 use crate::decision::Reason;
 use crate::facts::Scope;
@@ -224,6 +224,15 @@ impl Store for Sqlite {
 
     async fn known(&self, scope: Scope, about: About) -> Result<Known, StoreError> {
         self.read(move |db| past::known(db, &scope, &about)).await
+    }
+
+    async fn known_rows(
+        &self,
+        table: &'static Table,
+        after: Vec<String>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.read(move |db| past::known_rows(db, table, &after, limit)).await
     }
 
     async fn customers(&self, name: &str) -> Result<Vec<ScopedCustomer>, StoreError> {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::super::{
-    About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, SaidOfCodes, ScopedCustomer, StoreError,
+    About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, Row as TextRow, SaidOfCodes, ScopedCustomer,
+    StoreError, Table,
 };
 use super::directory;
 use super::values::{count, from_json, json, scope, size, time};
@@ -75,6 +76,22 @@ pub fn customers(db: &Connection, name: &str) -> Result<Vec<ScopedCustomer>, Sto
         .query_map([name], |row| Ok(ScopedCustomer { scope: scope(row)?, customer: directory::customer_of(row)? }))?
         .collect::<Result<_, _>>()?;
     Ok(customers)
+}
+
+/// The next rows of a table of the directory, each value as text.
+pub fn known_rows(db: &Connection, table: &Table, after: &[String], limit: usize) -> Result<Vec<TextRow>, StoreError> {
+    let columns: Vec<_> = table.columns.iter().map(|(name, _)| format!("CAST({name} AS TEXT)")).collect();
+    let key: Vec<_> = table.columns.iter().take(table.key).map(|(name, _)| *name).collect();
+    let key = key.join(", ");
+    let from = match after {
+        [] => String::new(),
+        after => format!("WHERE ({key}) > ({})", vec!["?"; after.len()].join(", ")),
+    };
+    let sql = format!("SELECT {} FROM {} {from} ORDER BY {key} LIMIT {limit}", columns.join(", "), table.name);
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params_from_iter(after), |row| (0..columns.len()).map(|at| row.get(at)).collect())?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A fault that passed, so that it was told after all, is none.
