@@ -71,6 +71,20 @@ async fn a_file_of_the_fourth_version_goes_on_from_every_state() {
     goes_on(Arc::new(Sqlite::open(&url(&folder), true).unwrap())).await;
 }
 
+#[test]
+fn a_command_leaves_a_file_of_an_earlier_version_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    FOURTH_VERSION.iter().for_each(|step| sql(&path, step));
+
+    let refused = Sqlite::open(&url(&folder), false).err().unwrap().to_string();
+
+    assert!(refused.contains("`cello-relay serve` of this version brings them up"), "{refused}");
+    let version = rusqlite::Connection::open(&path)
+        .and_then(|db| db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)));
+    assert_eq!(version.unwrap(), 4);
+}
+
 #[tokio::test]
 async fn tables_of_the_first_version_on_a_server_go_on_from_every_state() {
     let database = server().empty_database();

@@ -163,13 +163,11 @@ pub fn writing(opened: &Opened) -> Result<Connection, StoreError> {
             problem: "SQLite does not flush to disk as it must (synchronous is not FULL)".into(),
         });
     }
-    // A command of a newer version must not change the tables under an older process that serves.
-    let version = migrations::found(&db).map_err(|error| problem(path, error))?;
-    let _lock = match opened.lock {
-        None if 0 < version && version < migrations::known() => Some(lock(path)?),
-        _ => None,
-    };
-    migrations::run(&db)?;
+    match opened.lock {
+        Some(_) => migrations::run(&db)?,
+        // A look at an older store must not keep the older version from starting again.
+        None => refuse_other_version(&db, path)?,
+    }
     Ok(db)
 }
 
@@ -184,10 +182,12 @@ pub fn refuse_other_version(db: &Connection, path: &Path) -> Result<(), StoreErr
     if owner == APPLICATION_ID && found > migrations::known() {
         return Err(StoreError::TooNew { found, known: migrations::known() });
     }
-    Err(StoreError::Open {
-        path: path.display().to_string(),
-        problem: "it is not a store of this version; `cello-relay serve` of this version brings an older one up".into(),
-    })
+    let problem = if owner == APPLICATION_ID {
+        "its tables are of an older version; `cello-relay serve` of this version brings them up"
+    } else {
+        "it is not a store of this program; choose another file"
+    };
+    Err(StoreError::Open { path: path.display().to_string(), problem: problem.into() })
 }
 
 /// The connection that reads and cannot write.
