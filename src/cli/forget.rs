@@ -4,7 +4,7 @@
 //! nothing until that is over; it never shows an address or a name.
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::Exit;
@@ -12,6 +12,9 @@ use super::output::{Tone, number, plain, print, toned};
 use crate::cello::wire;
 use crate::config::Config;
 use crate::store::{self, Forgetting, Forgotten, InTheWay};
+
+/// A relay that runs has decided sooner than this; what it has not may be about the person, and is not found.
+const SOON: SignedDuration = SignedDuration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,14 +31,24 @@ pub async fn run(args: Args, config: &Config, json: bool) -> Result<Exit> {
     let Args { name, yes } = args;
     let forgetting = Forgetting { name: name.clone(), without_person: wire::without_person, apply: yes };
     let forgotten = store.forget(forgetting, Timestamp::now()).await?;
+    let oldest = store.undecided(1).await?.pop().map(|webhook| Timestamp::now().duration_since(webhook.received_at));
+    let undecided = if oldest > Some(SOON) { store.counts().await?.undecided } else { 0 };
     let can = !forgotten.customers.is_empty() && forgotten.in_the_way.is_empty();
     if json {
         let mut object = serde_json::to_value(&forgotten)?;
         object["name"] = json!(name);
         object["erased"] = json!(yes && can);
+        object["undecided"] = json!(undecided);
         print(&format!("{object}\n"))?;
     } else {
-        print(&text(&name, &forgotten, yes))?;
+        let mut text = text(&name, &forgotten, yes);
+        if undecided > 0 {
+            let many = number(usize::try_from(undecided).unwrap_or_default(), "webhook");
+            text.push_str(&format!(
+                "{many} not decided yet, so that nobody knows whom they are about: run this again once they are\n"
+            ));
+        }
+        print(&text)?;
     }
     Ok(if can { Exit::Done } else { Exit::Findings })
 }

@@ -1,6 +1,8 @@
 //! `forget`: erases what is kept of a person, after it said what.
 
-use cello_relay::store::Store;
+use cello_relay::facts::Scope;
+use cello_relay::store::{NewWebhook, Store};
+use jiff::Timestamp;
 
 use crate::given::Installation;
 
@@ -42,6 +44,23 @@ async fn with_yes_it_is_erased_and_said_as_json() {
     }
     assert_eq!(relay.states().await, [0, 3, 0, 0, 0]);
     relay.run(&["forget", USER]).says(&["0 bodies to erase (3 erased before)"]);
+}
+
+#[tokio::test]
+async fn of_what_is_not_decided_yet_it_says_that_it_may_be_about_them() {
+    let relay = Installation::new().with(STORY).await.delivered().await;
+    let webhook = NewWebhook {
+        scope: Scope { provider: "stripe".into(), account: String::new() },
+        event_id: "evt_new".into(),
+        kind: "customer.updated".into(),
+        mode: None,
+        at: Timestamp::UNIX_EPOCH,
+        received_at: Timestamp::UNIX_EPOCH,
+        body: b"{}".to_vec(),
+    };
+    relay.store.receive(webhook).await.unwrap();
+
+    relay.run(&["forget", USER, "--yes"]).says(&["erased;", "1 webhook not decided yet", "run this again"]);
 }
 
 #[tokio::test]
