@@ -233,7 +233,7 @@ async fn of_what_is_settled_the_body_goes_and_what_was_told_stays_without_the_pe
 async fn what_was_answered_about_a_person_loses_the_person_too(store: AnyStore) {
     mapped(&store, "evt_1").await;
     let claimed = claim(&store, 3).await.remove(0);
-    let message = "ann is no address: ann".to_owned();
+    let message = "ann is no address: Ann".to_owned();
     store.record(Attempt { message, ..attempt(&claimed, 3, Then::WaitUntil(at(4))) }).await.unwrap();
     try_one(&store, 4, Then::Delivered).await;
     assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 1);

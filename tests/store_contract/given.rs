@@ -228,7 +228,7 @@ pub async fn try_one(store: &AnyStore, second: i64, then: Then) -> Claimed {
 
 /// Takes the name of a person out of the body of a referral event.
 pub fn without_ann(body: &str) -> Option<Impersonal> {
-    body.contains("ann").then(|| Impersonal { body: body.replace("ann", ""), taken: vec!["ann".into()] })
+    body.contains("ann").then(|| Impersonal { body: body.replace("ann", ""), taken: vec!["ann".into(), "Ann".into()] })
 }
 
 pub fn attempt(event: &Claimed, second: i64, then: Then) -> Attempt {

@@ -94,18 +94,33 @@ pub fn erase(db: &Session, ids: &Vec<i64>, now: Timestamp, without_person: Witho
         "UPDATE decision SET topic = NULL WHERE webhook_id = ANY ($1::bigint[]) AND topic IS NOT NULL",
         args![ids],
     )?;
-    let bodies = db.query("SELECT id, body FROM referral_event WHERE webhook_id = ANY ($1::bigint[])", args![ids])?;
-    for row in &bodies {
-        let body: String = row.get("body")?;
-        let Some(Impersonal { body, taken }) = without_person(&body) else { continue };
-        let event: i64 = row.get("id")?;
-        db.execute("UPDATE referral_event SET body = $2 WHERE id = $1", args![event, body])?;
-        for words in taken {
-            db.execute(
-                "UPDATE attempt SET message = replace(message, $2, $3) WHERE event_id = $1 AND strpos(message, $2) > 0",
-                args![event, words, TAKEN],
-            )?;
-        }
+    let rows = db.query("SELECT id, body FROM referral_event WHERE webhook_id = ANY ($1::bigint[])", args![ids])?;
+    let mut told: Vec<(i64, Impersonal)> = Vec::new();
+    for row in &rows {
+        let (id, body): (i64, String) = (row.get("id")?, row.get("body")?);
+        told.extend(without_person(&body).map(|left| (id, left)));
+    }
+    erase_person(db, &told)
+}
+
+/// One statement for all, because each costs a way to the server and back while others wait.
+fn erase_person(db: &Session, told: &[(i64, Impersonal)]) -> Result<(), StoreError> {
+    let (events, bodies): (Vec<i64>, Vec<&str>) = told.iter().map(|(id, left)| (*id, left.body.as_str())).unzip();
+    db.execute(
+        "UPDATE referral_event e SET body = t.body FROM unnest($1::bigint[], $2::text[]) AS t (id, body)
+         WHERE e.id = t.id",
+        args![events, bodies],
+    )?;
+    // One word of each event at a time: a row is updated once by each statement.
+    for place in 0..told.iter().map(|(_, left)| left.taken.len()).max().unwrap_or_default() {
+        let words = told.iter().filter_map(|(id, left)| Some((*id, left.taken.get(place)?.as_str())));
+        let (events, words): (Vec<i64>, Vec<&str>) = words.unzip();
+        db.execute(
+            "UPDATE attempt a SET message = replace(a.message, t.words, $3)
+             FROM unnest($1::bigint[], $2::text[]) AS t (id, words)
+             WHERE a.event_id = t.id AND strpos(a.message, t.words) > 0",
+            args![events, words, TAKEN],
+        )?;
     }
     Ok(())
 }
