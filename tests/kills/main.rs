@@ -43,7 +43,7 @@ async fn killed(on: &str, place: Place) {
     Serving::start(serve(&place, &cello)).await.terminate().await;
     let sums = tokio::select! {
         sums = kill_and_compare(&place, &cello) => sums,
-        () = send_again_what_is_unsure(&place) => unreachable!("it does not end"),
+        () = help_what_is_set_aside(&place) => unreachable!("it does not end"),
     };
     println!("{} kills on {on}: {sums}", kills());
 }
@@ -68,18 +68,21 @@ async fn kill_and_compare(place: &Place, cello: &Sandbox) -> told::Sums {
     let serving = Serving::start(serve(place, cello)).await;
     load.is_taken_by(&[&serving]);
     load.end().await;
-    told::everything(&load, cello).await;
+    told::everything(&load, cello, place.store().as_ref()).await;
     assert_eq!(serving.terminate().await.0, Some(0));
     told::compare(&load, cello, place.store().as_ref()).await
 }
 
-/// As a person does who knows why the relay died: what three in a row were sending when they died waits for one.
-async fn send_again_what_is_unsure(place: &Place) {
+/// As a person does who knows why the relay died: what three in a row were sending or deciding when they died waits for
+/// one.
+async fn help_what_is_set_aside(place: &Place) {
     loop {
         tokio::time::sleep(LEASE / 3).await;
-        let command = place.command(&["events", "retry", "--state", "unsure", "--yes"]);
-        let (code, _, stderr) = spawn_blocking(move || ended(command)).await.unwrap();
-        assert_eq!(code, 0, "{stderr}");
+        for arguments in [&["events", "retry", "--state", "unsure", "--yes"][..], &["events", "decide", "--all"]] {
+            let command = place.command(arguments);
+            let (code, _, stderr) = spawn_blocking(move || ended(command)).await.unwrap();
+            assert_eq!(code, 0, "{stderr}");
+        }
     }
 }
 

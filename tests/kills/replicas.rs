@@ -35,7 +35,7 @@ async fn of_three_relays_one_dies_one_stands_still_and_their_database_crashes_an
     load.is_taken_by(&[&three]);
     load.answers(SOME).await;
     // Also what the dead one and this one were sending: the third takes it, and is never idle.
-    told::everything(&load, &cello).await;
+    told::everything(&load, &cello, place.store().as_ref()).await;
     while stopped_at.elapsed() < 3 * LEASE {
         load.answers(1).await;
     }
@@ -47,7 +47,7 @@ async fn of_three_relays_one_dies_one_stands_still_and_their_database_crashes_an
     load.answers(SOME).await;
 
     load.end().await;
-    told::everything(&load, &cello).await;
+    told::everything(&load, &cello, place.store().as_ref()).await;
     assert_eq!(two.terminate().await.0, Some(0));
     assert_eq!(three.terminate().await.0, Some(0));
     let sums = told::compare(&load, &cello, place.store().as_ref()).await;

@@ -4,22 +4,29 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use cello_relay::cello::Sandbox;
-use cello_relay::store::{EventState, Store};
+use cello_relay::store::{EventFilter, EventState, Store};
 
-use crate::load::{Load, STORY, Told, patiently};
-use crate::stage::user;
+use tokio::time::timeout;
+
+use crate::load::{Load, STORY, Told};
+use crate::stage::{PATIENCE, user};
 
 /// Returns when Cello has been told of everything that was answered before this was called.
-pub async fn everything(load: &Load, cello: &Sandbox) {
+pub async fn everything(load: &Load, cello: &Sandbox, store: &dyn Store) {
     let answered: HashSet<Told> = load.answered().into_iter().collect();
     loop {
         let arrived = arrivals(cello);
-        let missing = answered.iter().filter(|told| !arrived.contains_key(told)).count();
-        if missing == 0 {
+        let missing: Vec<&Told> = answered.iter().filter(|told| !arrived.contains_key(told)).collect();
+        if missing.is_empty() {
             return;
         }
         let so_far: usize = arrived.values().map(Vec::len).sum();
-        patiently(cello.wait_for(so_far + missing)).await;
+        if timeout(PATIENCE, cello.wait_for(so_far + 1)).await.is_err() {
+            let counts = store.counts().await.unwrap();
+            let aside = EventFilter { state: Some("unreadable".into()), provider: None, limit: 9 };
+            let aside = store.list(aside).await.unwrap();
+            panic!("Cello is not told any more, and was never told of {missing:?}: {counts:?}, {aside:?}");
+        }
     }
 }
 
