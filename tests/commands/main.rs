@@ -1,6 +1,7 @@
 //! The commands as people run them: the built binary, its words and its exit codes.
 
 mod backup;
+mod changing_many;
 mod check;
 mod decide;
 mod events;

@@ -15,11 +15,13 @@ use super::super::output::{Tone, number, plain, print, toned};
 use super::super::{Exit, Trouble};
 use super::Selection;
 use super::choose::{Chosen, choose};
-use crate::store::{EventState, Store};
+use crate::store::{EventState, Store, StoreError};
 
 /// More than so many are told by their numbers and a few examples.
 const MANY: usize = 20;
 const EXAMPLES: usize = 5;
+/// Changed in one transaction: the relays wait for it, and what they are sending must not outlive its lease meanwhile.
+const AT_ONCE: usize = 200;
 /// In seconds.
 const DAY: usize = 86_400;
 
@@ -167,11 +169,11 @@ impl Change {
             possible.iter().filter_map(|one| one.event.as_ref().ok()).map(|event| event.id).collect();
         ids.sort_unstable();
         let now = Timestamp::now();
-        let applied = match self {
-            Self::Retry { rate } => store.retry(ids, now, apart(*rate)).await?,
-            Self::Discard { by, reason } => store.discard(ids, by.clone(), reason.clone(), now).await?,
-        };
-        let applied: HashSet<i64> = applied.into_iter().collect();
+        let mut applied: HashSet<i64> = HashSet::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let done = self.apply_to(store, ids.to_vec(), applied.len(), now).await;
+            applied.extend(done.map_err(|problem| stopped_after(applied.len(), problem))?);
+        }
         let result = |one: Chosen| {
             let done = one.event.as_ref().is_ok_and(|event| applied.contains(&event.id));
             let why = (!done).then(|| "the relay went on with it meanwhile; look at it again".to_owned());
@@ -179,6 +181,36 @@ impl Change {
         };
         Ok(possible.into_iter().map(result).collect())
     }
+
+    async fn apply_to(
+        &self,
+        store: &dyn Store,
+        ids: Vec<i64>,
+        before: usize,
+        now: Timestamp,
+    ) -> Result<Vec<i64>, StoreError> {
+        match self {
+            Self::Retry { rate } => {
+                let apart = apart(*rate);
+                let pause = apart.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX));
+                store.retry(ids, now.saturating_add(pause).unwrap_or(Timestamp::MAX), apart).await
+            }
+            Self::Discard { by, reason } => store.discard(ids, by.clone(), reason.clone(), now).await,
+        }
+    }
+}
+
+fn stopped_after(changed: usize, problem: StoreError) -> anyhow::Error {
+    if changed == 0 {
+        return problem.into();
+    }
+    let changed = number(changed, "referral event");
+    Trouble {
+        what: format!("{problem}; {changed} were changed before that"),
+        place: "the store".to_owned(),
+        fix: "give the same command again: it goes on with the others".to_owned(),
+    }
+    .into()
 }
 
 fn apart(rate: Option<u32>) -> Duration {
