@@ -156,7 +156,8 @@ impl Deliverer {
         let lease_until = later(now, self.settings.lease);
         let wanted = self.turns().next(limit, alone);
         let claimed = self.store.claim(now, lease_until, wanted).await?;
-        self.pace().sent(claimed.len(), now);
+        // From now on they are sent, however long the store took.
+        self.pace().sent(claimed.len(), (self.clock)());
         self.turns().claimed(wanted, claimed.first().map(|event| event.due_at), now);
         Ok((claimed, lease_until))
     }

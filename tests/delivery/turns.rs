@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cello_relay::config::{Config, Delivery};
+use futures_util::future::join;
 
 use crate::stage::{Setup, Stage};
 
@@ -56,6 +57,26 @@ async fn no_more_are_sent_in_a_second_than_the_settings_allow() {
     }
 
     assert_eq!(sent, [2, 0, 2, 1]);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_second_begins_when_a_slow_store_has_answered() {
+    let delivery = Delivery { requests_per_second: Some(1), ..Config::default().delivery };
+    let stage = Stage::start_with(Setup { delivery, ..Setup::default() }).await;
+    stage.add(&["a/signup", "b/signup"]).await;
+    let answer = stage.store.answer.lock().await;
+    let slow = async {
+        stage.store.claimed.notified().await;
+        stage.pass(Duration::from_millis(900));
+        drop(answer);
+    };
+    assert_eq!(join(stage.drain(), slow).await.0, 1);
+
+    stage.pass(Duration::from_millis(999));
+    assert_eq!(stage.drain().await, 0);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(stage.drain().await, 1);
     stage.end().await;
 }
 
