@@ -356,3 +356,39 @@ async fn the_sums_stay_right_when_many_changes_are_put_together() {
     assert_eq!((counts.received, counts.undecided), (50, 50));
     assert!(server().sql(name(&url), "SELECT count(*) FROM tally").parse::<i64>().unwrap() < 1000);
 }
+
+#[tokio::test]
+async fn claiming_reads_only_what_it_takes_although_the_server_remembers_a_quiet_day() {
+    let url = database();
+    let sql = |statements: &str| server().sql(name(&url), statements);
+    let events = |state: &str, due: &str, front: bool, from: usize, to: usize| {
+        sql(&format!(
+            "INSERT INTO webhook (provider, account, event_id, kind, at, received_at, bytes, state)
+             SELECT 'stripe', '', 'evt_' || n, 'toy', 0, 0, 0, 'mapped' FROM generate_series({from}, {to}) n;
+             INSERT INTO referral_event (key, subject, trigger, webhook_id, at, created_at, due_at, body, front, state)
+             SELECT event_id, event_id, 'new-signup', id, 0, 0, {due}, '{{}}', {front}, '{state}' FROM webhook
+             WHERE NOT EXISTS (SELECT FROM referral_event WHERE webhook_id = webhook.id)"
+        ));
+    };
+    let read = || -> i64 {
+        let read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'referral_event'";
+        let scanned = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'referral_event'";
+        sql(&format!("SELECT ({read}) + ({scanned})")).parse().unwrap()
+    };
+    sql("ALTER TABLE referral_event SET (autovacuum_enabled = off)");
+    events("delivered", "NULL", false, 1, 5000);
+    sql("VACUUM ANALYZE referral_event");
+    events("waiting", "5000 - id", true, 5001, 10_000);
+    let before = read();
+
+    let store = open(&url);
+    let wanted = Wanted { longest_due: 2, newest_due: 2, alone: true };
+    let claimed = store.claim(at(0), at(60), wanted).await.unwrap();
+    assert_eq!(keys(&claimed), ["evt_10000", "evt_9999", "evt_5002", "evt_5001"]);
+    store.next_due().await.unwrap();
+    // What it read is told when it leaves.
+    drop(store);
+
+    let read = read() - before;
+    assert!(read < 100, "{read} entries were read for 4 of 5000");
+}

@@ -63,7 +63,7 @@ macro_rules! take {
                 FROM due WHERE e.id = due.id
                 RETURNING e.id, e.lease, e.key, e.body, e.due_at, e.deaths, e.attempts, e.first_attempt_at
             )
-            SELECT * FROM claimed ORDER BY due_at, id"
+            SELECT * FROM claimed"
         )
     };
 }
@@ -73,21 +73,46 @@ const NEWEST_DUE: &str = take!("deaths = 0 ORDER BY due_at DESC, id DESC");
 const SUSPECT: &str = take!("deaths > 0 ORDER BY due_at, id");
 
 pub fn claim(db: &Session, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
+    db.batch(FOLLOW_INDEX)?;
+    let claimed = claim_in_order(db, now, lease_until, wanted)?;
+    db.batch("RESET enable_sort")?;
+    Ok(claimed)
+}
+
+/// The server's statistics may be of a quiet day. Then it would rather sort all that wait than follow the index to the few
+/// that are wanted, and after an outage that are many, at each claim.
+const FOLLOW_INDEX: &str = "SET LOCAL enable_sort = off";
+
+const LAST_DUE: &str =
+    "SELECT due_at FROM referral_event WHERE front AND state = 'waiting' ORDER BY due_at DESC, id DESC LIMIT 1";
+
+fn claim_in_order(
+    db: &Session,
+    now: Timestamp,
+    lease_until: Timestamp,
+    wanted: Wanted,
+) -> Result<Vec<Claimed>, StoreError> {
     let take = |sql: &'static str, limit: usize| take(db, sql, now, lease_until, limit);
-    db.execute(
-        "UPDATE referral_event SET due_at = $1 WHERE front AND state = 'waiting' AND due_at > $2",
-        args![millis(now), millis(latest_due(now))],
-    )?;
+    let last = db.query_one(LAST_DUE, &[])?.map(|row| time(&row, "due_at")).transpose()?;
+    if last.is_some_and(|last| last > latest_due(now)) {
+        db.execute(
+            "UPDATE referral_event SET due_at = $1 WHERE front AND state = 'waiting' AND due_at > $2",
+            args![millis(now), millis(latest_due(now))],
+        )?;
+    }
     let suspect = db.query_one(
-        "SELECT FROM referral_event WHERE front AND state = 'waiting' AND deaths > 0 AND due_at <= $1 LIMIT 1",
+        "SELECT FROM referral_event WHERE front AND state = 'waiting' AND deaths > 0 AND due_at <= $1
+         ORDER BY due_at, id LIMIT 1",
         args![millis(now)],
     )?;
     if suspect.is_some() {
         return if wanted.alone { take(SUSPECT, 1) } else { Ok(Vec::new()) };
     }
-    let mut claimed = take(LONGEST_DUE, wanted.longest_due)?;
-    if wanted.newest_due > 0 {
-        claimed.extend(take(NEWEST_DUE, wanted.newest_due)?);
+    let mut claimed = Vec::new();
+    for (due, limit) in [(LONGEST_DUE, wanted.longest_due), (NEWEST_DUE, wanted.newest_due)] {
+        if limit > 0 {
+            claimed.extend(take(due, limit)?);
+        }
     }
     Ok(claimed)
 }
@@ -103,7 +128,8 @@ fn take(
     if !rows.is_empty() {
         reach(CrashPoint::ClaimWritten);
     }
-    rows.iter()
+    let mut claimed = rows
+        .iter()
         .map(|row| {
             Ok(Claimed {
                 id: row.get("id")?,
@@ -116,7 +142,9 @@ fn take(
                 first_attempt_at: optional_time(row, "first_attempt_at")?,
             })
         })
-        .collect()
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    claimed.sort_by_key(|event| (event.due_at, event.id));
+    Ok(claimed)
 }
 
 /// Keeps the attempt and moves the event, if it is still this sender's to move; a delivery always counts. An attempt
@@ -211,6 +239,7 @@ pub fn recover(db: &Session, now: Timestamp, hold_after: u32) -> Result<Recovere
 }
 
 pub fn next_due(db: &Session) -> Result<Option<Timestamp>, StoreError> {
+    db.batch(FOLLOW_INDEX)?;
     let row = db.query_one(
         "SELECT due_at FROM referral_event WHERE front AND state = 'waiting' ORDER BY due_at, id LIMIT 1",
         &[],
