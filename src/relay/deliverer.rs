@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::breaker::{Breaker, Leave};
 use super::pace::Pace;
@@ -37,6 +37,10 @@ const TAKE_BACK_EVERY: Duration = Duration::from_secs(5);
 /// Until the store is asked again when it could not do what it was asked.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
+/// After trouble with the store nothing is taken back for so long: whoever was answered by Cello meanwhile records that
+/// first.
+const RECORD_FIRST: Duration = Duration::from_secs(3);
+
 pub struct Deliverer {
     pub store: Arc<dyn Store>,
     pub client: Client,
@@ -56,6 +60,8 @@ struct Sending {
     tasks: JoinSet<()>,
     /// Nothing may be sent beside it.
     is_alone: bool,
+    /// When the store last could not do what it was asked.
+    trouble_at: Option<Instant>,
 }
 
 impl Deliverer {
@@ -67,6 +73,7 @@ impl Deliverer {
             while sending.tasks.try_join_next().is_some() {}
             let sleep = self.start_due(&mut sending, &mut taken_back_at, &stop).await.unwrap_or_else(|problem| {
                 tracing::error!(%problem, "nothing could be claimed for sending; it is tried again");
+                sending.trouble_at = Some(Instant::now());
                 STORE_PAUSE
             });
             tokio::select! {
@@ -76,7 +83,8 @@ impl Deliverer {
                 () = tokio::time::sleep(sleep) => {}
             }
         }
-        while sending.tasks.join_next().await.is_some() {}
+        // A store that stays away must not keep the process from ending.
+        let _ = timeout(self.settings.lease, async { while sending.tasks.join_next().await.is_some() {} }).await;
     }
 
     /// Sends what is due at this moment, one after the other, and returns how many tries that were: for tests, which drive
@@ -105,7 +113,8 @@ impl Deliverer {
         if under_way == 0 {
             sending.is_alone = false;
         }
-        if under_way == 0 || taken_back_at.elapsed() >= TAKE_BACK_EVERY {
+        let is_calm = sending.trouble_at.is_none_or(|at| at.elapsed() >= RECORD_FIRST);
+        if is_calm && (under_way == 0 || taken_back_at.elapsed() >= TAKE_BACK_EVERY) {
             self.take_back().await?;
             *taken_back_at = Instant::now();
         }
@@ -134,7 +143,7 @@ impl Deliverer {
     }
 
     /// What is in sending although its lease has ended was sent and could not be recorded, or its sender died or stands
-    /// still. What this process is sending itself ends within its lease.
+    /// still. What this process is sending itself is answered within its lease.
     async fn take_back(&self) -> Result<(), StoreError> {
         recover(self.store.as_ref(), self.settings.unsure, (self.clock)(), &self.metrics).await
     }
@@ -209,7 +218,7 @@ impl Deliverer {
             then,
             counts,
         };
-        self.record(attempt, clock).await;
+        self.record(attempt).await;
     }
 
     /// The store took too long, or this process stood still after it had claimed.
@@ -221,14 +230,14 @@ impl Deliverer {
         }
     }
 
-    /// Records what became of a try that `began` then. A store that cannot write now is asked again for as long as the
-    /// lease runs: an answer of Cello's that is lost makes an event unsure.
-    async fn record(&self, attempt: Attempt, began: Instant) {
+    /// Records what became of a try. A store that cannot write now is asked again until it can, also after the lease: an
+    /// answer of Cello's that is lost makes an event unsure, and as long as the store is away nobody sends it again.
+    async fn record(&self, attempt: Attempt) {
         let event = attempt.event_id;
         loop {
             match self.store.record(attempt.clone()).await {
                 Ok(()) => return reach(CrashPoint::AttemptStored),
-                Err(StoreError::Unavailable(problem)) if began.elapsed() + STORE_PAUSE < self.settings.lease => {
+                Err(StoreError::Unavailable(problem)) => {
                     tracing::warn!(event, problem, "what Cello answered could not be recorded yet; it is tried again");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }

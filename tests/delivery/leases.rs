@@ -9,11 +9,11 @@ use futures_util::future::join;
 use crate::running::Run;
 use crate::stage::Stage;
 
-fn lease() -> Duration {
+pub fn lease() -> Duration {
     Config::default().delivery.lease
 }
 
-async fn claimed_by_another(stage: &Stage) -> Claimed {
+pub async fn claimed_by_another(stage: &Stage) -> Claimed {
     stage.store.of_another().claim(stage.now(), stage.now() + lease(), Wanted::longest_due(1)).await.unwrap().remove(0)
 }
 

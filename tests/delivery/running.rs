@@ -9,6 +9,7 @@ use cello_relay::store::EventState;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::leases::{claimed_by_another, lease};
 use crate::stage::{Setup, Stage};
 
 /// The running loop and what stops it.
@@ -164,25 +165,56 @@ async fn an_answer_that_cannot_be_recorded_at_once_is_recorded_later_and_the_eve
     stage.end().await;
 }
 
-#[tokio::test]
-async fn an_answer_that_could_not_be_recorded_while_the_lease_ran_leaves_the_event_unsure_and_not_stuck() {
-    let lease = Duration::from_secs(3);
-    let delivery = Delivery { lease, ..Config::default().delivery };
+/// With a lease of three seconds, the shortest that can be set.
+async fn briefly_leased() -> Stage {
+    let delivery = Delivery { lease: LEASE, concurrency: 1, ..Config::default().delivery };
     let request_timeout = Duration::from_millis(1400);
-    let stage = Stage::start_with(Setup { delivery, request_timeout, ..Setup::default() }).await;
-    stage.add(&["anna/signup", "anna/purchase"]).await;
-    stage.store.fail_records(3);
-    let run = Run::begin(&stage);
-    stage.store.records_failed(3).await;
-    assert_eq!(stage.state("anna/signup").await, EventState::Sending);
+    Stage::start_with(Setup { delivery, request_timeout, ..Setup::default() }).await
+}
 
-    stage.pass(lease);
-    stage.deliverer.wake.notify_one();
-    stage.sandbox.wait_for(3).await;
+const LEASE: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_recorded_while_the_lease_runs_is_recorded_after_it() {
+    let stage = briefly_leased().await;
+    stage.add(&["anna/signup", "anna/purchase"]).await;
+    stage.store.fail_records(4);
+    let run = Run::begin(&stage);
+    stage.store.records_failed(4).await;
+    stage.pass(LEASE);
+    stage.sandbox.wait_for(2).await;
     run.end().await;
 
-    assert_eq!(stage.accepted(), ["anna/signup", "anna/signup", "anna/purchase"]);
-    assert_eq!(stage.outcomes("anna/signup").await, ["unsure", "delivered"]);
+    assert_eq!(stage.accepted(), ["anna/signup", "anna/purchase"]);
+    assert_eq!(stage.outcomes("anna/signup").await, ["delivered"]);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn after_trouble_with_the_store_others_have_time_to_record_before_anything_is_taken_from_them() {
+    let stage = briefly_leased().await;
+    stage.add(&["anna/signup", "bert/signup"]).await;
+    stage.store.fail_claims(1);
+    let run = Run::begin(&stage);
+    stage.store.claims_failed(1).await;
+    claimed_by_another(&stage).await;
+    stage.pass(lease());
+
+    stage.sandbox.wait_for(2).await;
+    run.end().await;
+    assert_eq!(stage.accepted(), ["bert/signup", "anna/signup"]);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_store_that_stays_away_does_not_keep_it_from_ending() {
+    let stage = briefly_leased().await;
+    stage.add(&["anna/signup"]).await;
+    stage.store.fail_records(1000);
+    let run = Run::begin(&stage);
+    stage.store.records_failed(1).await;
+    run.end().await;
+    assert_eq!(stage.state("anna/signup").await, EventState::Sending);
     stage.end().await;
 }
 
