@@ -57,7 +57,9 @@ async fn simulate(relays: &Relays, seed: u64) -> Result<(), String> {
     let mut world = World::new(relays, seed).await;
     world.play().await;
     world.make_peace().await;
-    checks::all(&world).await
+    let result = checks::all(&world).await;
+    world.cello.stop().await;
+    result
 }
 
 /// One relay to copy for each set of rules: loading them is what takes long.

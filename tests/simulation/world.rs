@@ -11,6 +11,7 @@ use cello_relay::cello::{Client, Sandbox};
 use cello_relay::config::{Config, Delivery, Unsure};
 use cello_relay::relay::breaker::Breaker;
 use cello_relay::relay::deliverer::Deliverer;
+use cello_relay::relay::pace::Pace;
 use cello_relay::relay::take_up;
 use cello_relay::store::{EventFilter, Sqlite, Store};
 use cello_relay::telemetry::Metrics;
@@ -76,7 +77,8 @@ impl<'a> World<'a> {
         // Nothing here is slow, so this long only passes if something hangs.
         let client = Client::new(&proxy.base_url, &settings.access_key_id, secret, Duration::from_secs(30)).unwrap();
         let unsure = if rng.bool() { Unsure::Resend } else { Unsure::Hold };
-        let delivery = Delivery { unsure, ..Config::default().delivery };
+        let requests_per_second = rng.bool().then_some(3);
+        let delivery = Delivery { unsure, requests_per_second, ..Config::default().delivery };
         let store = Arc::new(Disk::new(Arc::new(Sqlite::in_memory().unwrap()), rng.fork()));
         let relay = relays.shipped.same_on(store.clone());
         let deliverer = deliverer(&relay, &client, &delivery);
@@ -132,6 +134,7 @@ impl<'a> World<'a> {
         self.store.fail(0);
         self.cello.fail_always(None);
         self.clock_error = 0;
+        self.delivery.requests_per_second = None;
         self.start_again(false).await;
         // Longer than anything is held, and than anything is tried.
         for _ in 0..40 {
@@ -162,6 +165,7 @@ impl<'a> World<'a> {
             world.decide().await;
         }
         world.look().await;
+        world.cello.stop().await;
         world.bodies
     }
 
@@ -327,7 +331,7 @@ fn deliverer(relay: &Relay, client: &Client, settings: &Delivery) -> Arc<Deliver
         wake: Arc::new(Notify::new()),
         breaker: Mutex::new(Breaker::default()),
         turns: Mutex::default(),
-        pace: Mutex::default(),
+        pace: Mutex::new(Pace::new(settings.requests_per_second)),
     })
 }
 
