@@ -114,7 +114,8 @@ impl Deliverer {
             sending.is_alone = false;
         }
         let is_calm = sending.trouble_at.is_none_or(|at| at.elapsed() >= RECORD_FIRST);
-        if is_calm && (under_way == 0 || taken_back_at.elapsed() >= TAKE_BACK_EVERY) {
+        let others_may_leave_something = self.store.is_shared() && taken_back_at.elapsed() >= TAKE_BACK_EVERY;
+        if is_calm && (under_way == 0 || others_may_leave_something) {
             self.take_back().await?;
             *taken_back_at = Instant::now();
         }
@@ -143,7 +144,8 @@ impl Deliverer {
     }
 
     /// What is in sending although its lease has ended was sent and could not be recorded, or its sender died or stands
-    /// still. What this process is sending itself is answered within its lease.
+    /// still. What this process is sending itself is answered within its lease, but a clock that jumps may end that: so
+    /// who is alone on a store looks only when it sends nothing. A store that is shared has a clock of its own for this.
     async fn take_back(&self) -> Result<(), StoreError> {
         recover(self.store.as_ref(), self.settings.unsure, (self.clock)(), &self.metrics).await
     }

@@ -54,12 +54,15 @@ async fn a_clock_that_jumps_both_ways_while_something_is_under_way_has_nothing_s
     held.arrived().await;
 
     let right = stage.now();
-    for wrong in [right + YEAR, right - YEAR] {
+    for (wrong, is_woken) in [(right + YEAR, true), (right - YEAR, true), (right + YEAR, false)] {
         stage.go_to(wrong);
         let before = stage.store.asked();
-        stage.deliverer.wake.notify_one();
+        if is_woken {
+            stage.deliverer.wake.notify_one();
+        }
+        // By itself it looks after some seconds.
         while stage.store.asked() == before {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
     stage.go_to(right);

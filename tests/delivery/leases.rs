@@ -1,5 +1,6 @@
 //! What a lease is for where several send from one store: one that stands still is overtaken, and does not send late.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cello_relay::config::Config;
@@ -74,6 +75,7 @@ async fn what_was_claimed_too_slowly_is_given_back_and_sent_on_another_lease() {
 #[tokio::test]
 async fn one_that_is_never_idle_still_takes_what_another_left() {
     let stage = Stage::start().await;
+    stage.store.is_shared.store(true, Ordering::Relaxed);
     stage.add(&["anna/signup"]).await;
     claimed_by_another(&stage).await;
     stage.pass(lease() - Duration::from_secs(1));

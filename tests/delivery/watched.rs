@@ -1,7 +1,7 @@
 //! The real store, with trouble on order and a count of how often it is asked.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use cello_relay::store::*;
@@ -12,6 +12,8 @@ use crate::in_front::{Front, InFront};
 
 pub struct Watched {
     store: Sqlite,
+    /// Whether it says that others send from it, too.
+    pub is_shared: AtomicBool,
     /// How many of the next claims and records fail.
     failing: Mutex<(usize, usize)>,
     /// How many claims and records have failed.
@@ -26,6 +28,7 @@ impl Watched {
     pub fn new(store: Sqlite) -> Front<Self> {
         Front(Self {
             store,
+            is_shared: AtomicBool::new(false),
             failing: Mutex::default(),
             failed: watch::Sender::default(),
             asked: AtomicUsize::new(0),
@@ -80,6 +83,10 @@ impl Watched {
 impl InFront for Watched {
     fn behind(&self) -> &dyn Store {
         &self.store
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
     }
 
     async fn claim(&self, now: Timestamp, lease_until: Timestamp, wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
