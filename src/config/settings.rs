@@ -221,7 +221,7 @@ pub static SETTINGS: &[Setting] = &[
         MaybeRate(1..=1000, |c| &mut c.delivery.requests_per_second),
         "as fast as Cello answers",
         "20",
-        "Referral events sent a second at the most, by each relay: where several share a store, divide it among them.",
+        "Referral events sent a second at the most, by each relay: where several share a store, divide it among them.\nWhat waited for a login may go together, as many as `delivery.concurrency`.",
     ),
     with_default(
         "delivery.lease_seconds",

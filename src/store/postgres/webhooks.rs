@@ -79,9 +79,10 @@ fn came_again(db: &Session, webhooks: &[[&str; 3]]) -> Result<(), StoreError> {
 }
 
 pub fn undecided(db: &Session, limit: usize) -> Result<Vec<Webhook>, StoreError> {
+    // By the state too, which is always the same, so that the index of both is followed from its first entry.
     let rows = db.query(
         "SELECT w.*, b.body FROM webhook w JOIN webhook_body b ON b.webhook_id = w.id
-         WHERE w.state = 'undecided' ORDER BY w.id LIMIT $1",
+         WHERE w.state = 'undecided' ORDER BY w.state, w.id LIMIT $1",
         args![count(limit)],
     )?;
     rows.iter().map(webhook_of).collect()
