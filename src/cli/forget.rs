@@ -32,25 +32,38 @@ pub async fn run(args: Args, config: &Config, json: bool) -> Result<Exit> {
     let forgetting = Forgetting { name: name.clone(), without_person: wire::without_person, apply: yes };
     let forgotten = store.forget(forgetting, Timestamp::now()).await?;
     let oldest = store.undecided(1).await?.pop().map(|webhook| Timestamp::now().duration_since(webhook.received_at));
-    let undecided = if oldest > Some(SOON) { store.counts().await?.undecided } else { 0 };
+    let counts = store.counts().await?;
+    let undecided = if oldest > Some(SOON) { counts.undecided } else { 0 };
     let can = !forgotten.customers.is_empty() && forgotten.in_the_way.is_empty();
     if json {
         let mut object = serde_json::to_value(&forgotten)?;
         object["name"] = json!(name);
         object["erased"] = json!(yes && can);
         object["undecided"] = json!(undecided);
+        object["unreadable"] = json!(counts.unreadable);
         print(&format!("{object}\n"))?;
     } else {
         let mut text = text(&name, &forgotten, yes);
         if undecided > 0 {
-            let many = number(usize::try_from(undecided).unwrap_or_default(), "webhook");
             text.push_str(&format!(
-                "{many} not decided yet, so that nobody knows whom they are about: run this again once they are\n"
+                "{} not decided yet, so that nobody knows whom they are about: run this again once they are\n",
+                webhooks(undecided)
+            ));
+        }
+        if counts.unreadable > 0 {
+            text.push_str(&format!(
+                "{} could not be read, so that nobody knows whom they are about: `cello-relay events decide` has them \
+                 decided, where a newer version can\n",
+                webhooks(counts.unreadable)
             ));
         }
         print(&text)?;
     }
     Ok(if can { Exit::Done } else { Exit::Findings })
+}
+
+fn webhooks(count: i64) -> String {
+    number(usize::try_from(count).unwrap_or_default(), "webhook")
 }
 
 fn text(name: &str, forgotten: &Forgotten, yes: bool) -> String {

@@ -1,7 +1,7 @@
 //! `forget`: erases what is kept of a person, after it said what.
 
 use cello_relay::facts::Scope;
-use cello_relay::store::{NewWebhook, Store};
+use cello_relay::store::{NewWebhook, Store, WebhookState, Work};
 use jiff::Timestamp;
 
 use crate::given::Installation;
@@ -47,7 +47,7 @@ async fn with_yes_it_is_erased_and_said_as_json() {
 }
 
 #[tokio::test]
-async fn of_what_is_not_decided_yet_it_says_that_it_may_be_about_them() {
+async fn of_what_is_not_decided_yet_or_could_not_be_read_it_says_that_it_may_be_about_them() {
     let relay = Installation::new().with(STORY).await.delivered().await;
     let webhook = NewWebhook {
         scope: Scope { provider: "stripe".into(), account: String::new() },
@@ -61,6 +61,10 @@ async fn of_what_is_not_decided_yet_it_says_that_it_may_be_about_them() {
     relay.store.receive(webhook).await.unwrap();
 
     relay.run(&["forget", USER, "--yes"]).says(&["erased;", "1 webhook not decided yet", "run this again"]);
+    let id = relay.store.undecided(1).await.unwrap()[0].id;
+    let unreadable: Work<()> = Box::new(move |ledger| ledger.settle_webhook(id, WebhookState::Unreadable, None));
+    relay.store.transact(unreadable).await.unwrap();
+    relay.run(&["forget", USER, "--yes"]).says(&["1 webhook could not be read", "events decide"]);
 }
 
 #[tokio::test]
