@@ -7,8 +7,9 @@ RUN apt-get update \
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
-# Cargo wants to see the test that Cargo.toml names, though it does not build it.
+# Cargo wants to see the test and the benchmark that Cargo.toml names, though it builds neither.
 COPY tests/fixtures.rs tests/fixtures.rs
+COPY benches/map/main.rs benches/map/main.rs
 RUN cargo build --release --locked --bin cello-relay
 
 FROM debian:bookworm-slim

@@ -35,11 +35,15 @@ fn whatever_the_image_copies_is_there_and_reaches_the_builder() {
 }
 
 #[test]
-fn every_test_that_cargo_toml_names_is_copied_since_cargo_would_not_start_without() {
+fn every_test_and_benchmark_that_cargo_toml_names_is_copied_since_cargo_would_not_start_without() {
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
-    for test in manifest["test"].as_array().unwrap() {
-        let path = format!("tests/{}.rs", test["name"].as_str().unwrap());
-        assert!(instructions("COPY ").iter().any(|line| line.starts_with(&path)), "the Dockerfile lacks {path}");
+    for (kind, folder) in [("test", "tests"), ("bench", "benches"), ("example", "examples"), ("bin", "src/bin")] {
+        for target in manifest.get(kind).and_then(toml::Value::as_array).into_iter().flatten() {
+            let name = target["name"].as_str().unwrap();
+            let mut places = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/main.rs")].into_iter();
+            let path = places.find(|path| root().join(path).exists()).unwrap();
+            assert!(instructions("COPY ").iter().any(|line| line.starts_with(&path)), "the Dockerfile lacks {path}");
+        }
     }
 }
 
