@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::Exit;
+use super::moment::moment;
 use super::output::{Tone, plain};
 use crate::config::Config;
 use crate::providers::{chargebee, stripe};
@@ -113,10 +114,10 @@ pub struct Selection {
     pub trigger: Option<String>,
     /// With --state: only those of webhooks that arrived then or later: a day such as 2026-11-01, or a time such as
     /// 2026-11-01T12:00:00Z
-    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = remap::since)]
+    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = moment)]
     pub since: Option<Timestamp>,
     /// With --state: only those of webhooks that arrived before then
-    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = remap::since)]
+    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = moment)]
     pub until: Option<Timestamp>,
     /// With --state: only those of which the last try ended with a message that holds this, in whatever case
     #[arg(long, value_name = "TEXT", requires = "state", conflicts_with = "ids")]

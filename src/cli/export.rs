@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Exit;
+use super::moment::moment;
 use crate::config::Config;
 use crate::store::{self, Life, Store};
 
@@ -20,8 +21,9 @@ const ROWS: usize = 1000;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only webhooks, and those that first arrived at this time or later, such as 2026-05-01T00:00:00Z
-    #[arg(long, value_name = "TIME")]
+    /// Only webhooks, and those that first arrived then or later: a day such as 2026-11-01, or a time such as
+    /// 2026-11-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<Timestamp>,
     /// With the bodies of the webhooks as they came
     #[arg(long)]

@@ -9,6 +9,7 @@ pub mod export;
 mod files;
 pub mod forget;
 pub mod map;
+mod moment;
 pub mod move_store;
 pub mod output;
 pub mod replay;

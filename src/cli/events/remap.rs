@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::super::moment::moment;
 use super::super::output::{Tone, number, plain, print, progress, time, toned};
 use super::super::{Exit, rules_in_force};
 use super::tone_of_event;
@@ -25,7 +24,7 @@ use crate::store::{Sqlite, Store};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Compare only what happened since then: a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = since)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<Timestamp>,
 }
 
@@ -181,29 +180,4 @@ fn end(by: &Value, since: Option<Timestamp>, again: Again, sums: Sums) -> String
         );
     }
     text
-}
-
-pub(super) fn since(text: &str) -> Result<Timestamp, String> {
-    let day = || text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|at| at.timestamp());
-    let at = text.parse().ok().or_else(day);
-    at.ok_or_else(|| "write a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_begins_at_midnight_utc_and_a_time_has_its_own_zone() {
-        for (text, at) in [
-            ("2026-11-01", "2026-11-01T00:00:00Z"),
-            ("2026-11-01T12:00:00Z", "2026-11-01T12:00:00Z"),
-            ("2026-11-01T12:00:00+02:00", "2026-11-01T10:00:00Z"),
-        ] {
-            assert_eq!(since(text), Ok(at.parse().unwrap()), "{text}");
-        }
-        for wrong in ["", "yesterday", "2026-13-01", "1767225600"] {
-            assert!(since(wrong).is_err(), "{wrong}");
-        }
-    }
 }
