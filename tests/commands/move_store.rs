@@ -14,6 +14,8 @@ async fn move_takes_everything_along_and_says_what_to_do_next() {
     drop(store);
     let server = postgres::server();
     let to = server.url(&server.empty_database());
+    let wrong = run(folder.path(), &[], &["move", "--to", &format!("{to}?sslmode=perhaps")]);
+    wrong.says(&["the address to move to: its `sslmode` is none of"]);
 
     let said = run_on(&to, folder.path(), &["move", "--to", "-"]);
 

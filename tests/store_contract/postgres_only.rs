@@ -1,5 +1,7 @@
 //! What only PostgreSQL can be asked: that it may go away and come back, that several share it, and what it refuses.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -295,13 +297,30 @@ fn what_cannot_be_used_is_refused_with_the_place_and_what_to_do() {
         (server().url(&foreign), "a schema of its own"),
         (server().url("latin"), "encoding is not UTF8"),
         (format!("{nowhere}?options=-csearch_path%3Dmissing"), "no schema of its `search_path`"),
-        (format!("{nowhere}_missing"), "is the server running"),
+        (format!("{nowhere}_missing"), "create it, or correct its name"),
         ("postgres://relay:hunter2@localhost:1/relay".to_owned(), "is the server running"),
     ] {
         let message = store::open(&url, true).err().unwrap().to_string();
         assert!(message.contains(problem) && message.contains("postgres://"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
     }
+}
+
+#[test]
+fn an_address_without_the_password_that_the_server_asks_for_is_what_is_wrong_and_not_the_store() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://relay@{}/relay?sslmode=disable", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 1024]).unwrap();
+            // It asks for a password in clear text.
+            connection.write_all(b"R\0\0\0\x08\0\0\0\x03").unwrap();
+            let _ = connection.read(&mut [0; 1024]);
+        }
+    });
+    let message = store::open(&url, false).err().unwrap().to_string();
+    assert!(message.contains("password missing; are user and password in the address right"), "{message}");
 }
 
 #[tokio::test]

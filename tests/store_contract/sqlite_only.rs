@@ -136,6 +136,8 @@ fn what_cannot_be_used_is_refused_with_the_path_and_what_to_do() {
         assert!(message.contains(problem) && message.contains(&path.display().to_string()), "{message}");
     }
     assert!(!folder.path().join("missing").exists());
+    let message = Sqlite::open("mysql://relay:hunter2@host/relay", true).err().unwrap().to_string();
+    assert!(message.contains("neither `sqlite:` nor `postgres://`") && !message.contains("hunter2"), "{message}");
 }
 
 /// A file with enough in it that most of its pages are bodies.

@@ -33,15 +33,17 @@ impl Address {
     pub fn parse(database_url: &str) -> Result<Self, StoreError> {
         let wrong =
             |problem: &str| StoreError::Open { path: "the configured `database_url`".into(), problem: problem.into() };
+        let unclear = "it cannot be understood; write `postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full`, with \
+                       special characters in the password as in `%40` for @, and with no other parameters than are \
+                       documented";
+        // The driver takes what follows the first for the host, which is shown.
+        if database_url.matches('@').count() > 1 {
+            return Err(wrong(unclear));
+        }
         let (url, trust) = sslmode(database_url).ok_or_else(|| {
             wrong("its `sslmode` is none of `disable`, `prefer`, `require`, `verify-ca` and `verify-full`")
         })?;
-        let mut config: Config = url.parse().map_err(|_| {
-            wrong(
-                "it cannot be understood; write `postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full`, with \
-                 special characters in the password as in `%40` for @, and with no other parameters than are documented",
-            )
-        })?;
+        let mut config: Config = url.parse().map_err(|_| wrong(unclear))?;
         let hosts = config.get_hosts();
         if hosts.is_empty() {
             return Err(wrong("it names no host; write `postgres://USER:PASSWORD@HOST:5432/DATABASE`"));
@@ -142,6 +144,8 @@ mod tests {
             "postgres://relay:hunter2@host/db?sslmode=hunter2",
             "postgres://relay:hunter2@host/db?hunter2=1",
             "postgres://relay:hunter2@/db",
+            "postgres://relay:secret@hunter2@host/db",
+            "postgres://relay:secret@host/hunter2@host/db",
             "postgres://",
         ] {
             let Err(problem) = Address::parse(url) else { panic!("{url} was taken") };

@@ -53,7 +53,7 @@ fn is_transport(error: &Error) -> bool {
         cause = error.source();
     }
     let text = error.to_string();
-    text.contains("connect") || text.contains("authentication") || text.contains("TLS") || text.contains("parsing")
+    ["connect", "authentication", "TLS", "parsing", "configuration"].iter().any(|part| text.contains(part))
 }
 
 /// What the server says, by the class of its code: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.

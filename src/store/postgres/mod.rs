@@ -112,12 +112,16 @@ impl Postgres {
 
 fn unreachable(address: &Address, error: StoreError) -> StoreError {
     match error {
-        StoreError::Unavailable(problem) => StoreError::Open {
-            path: address.name.clone(),
-            problem: format!(
-                "{problem}; is the server running, and are the name and password in `database_url` right?"
-            ),
-        },
+        StoreError::Unavailable(problem) => {
+            let fix = if problem.contains("(3D000)") {
+                "create it, or correct its name in the address"
+            } else if problem.contains("(28") || problem.contains("password missing") {
+                "are user and password in the address right, and is this user let in from here?"
+            } else {
+                "is the server running, and are host, port and `sslmode` in the address right?"
+            };
+            StoreError::Open { path: address.name.clone(), problem: format!("{problem}; {fix}") }
+        }
         other => other,
     }
 }

@@ -15,7 +15,10 @@ pub struct Target(Session);
 impl Target {
     /// Makes the tables where there are none.
     pub fn open(database_url: &str) -> Result<Self, StoreError> {
-        let address = Address::parse(database_url)?;
+        let address = Address::parse(database_url).map_err(|error| match error {
+            StoreError::Open { problem, .. } => StoreError::Open { path: "the address to move to".into(), problem },
+            other => other,
+        })?;
         let session = Session::new(address.clone(), Role::Write, clock::system())?;
         migrations::run(&session, true).map_err(|error| unreachable(&address, error))?;
         Ok(Self(session))

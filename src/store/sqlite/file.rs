@@ -37,7 +37,9 @@ impl Place {
         // The address is not repeated in the message: one of another kind may hold a password.
         let wrong =
             |problem: &str| StoreError::Open { path: "the configured `database_url`".into(), problem: problem.into() };
-        let rest = database_url.strip_prefix("sqlite:").ok_or_else(|| wrong("it does not begin with `sqlite:`"))?;
+        let rest = database_url.strip_prefix("sqlite:").ok_or_else(|| {
+            wrong("it begins with neither `sqlite:` nor `postgres://`; write `sqlite:relay.db`, for example")
+        })?;
         let path = rest.strip_prefix("//").unwrap_or(rest);
         match path {
             ":memory:" => Ok(Self::Memory),
