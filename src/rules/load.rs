@@ -84,11 +84,9 @@ struct Text<'t> {
 impl Loader<'_> {
     fn file(&mut self) -> Vec<Rule> {
         let (root, errors) = DeTable::parse_recoverable(self.file);
-        if !errors.is_empty() {
-            for error in errors {
-                let at = error.span().unwrap_or(0..0);
-                self.fault(at, format!("this is not valid TOML: {}", error.message()), None);
-            }
+        // What follows the first is mostly caused by it.
+        if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |span| span.start)) {
+            self.fault(error.span().unwrap_or(0..0), format!("this is not valid TOML: {}", error.message()), None);
             return vec![];
         }
         let mut rules = vec![];

@@ -56,7 +56,7 @@ rules.toml:6:27: the expression is not valid CEL: `and` is not expected here
 "#,
     );
     assert_text(
-        &refused("name = 'p'\non = purchase\n"),
+        &refused("name = 'p'\non = purchase\nanother line that is no TOML\n"),
         r#"
 rules.toml:3:6: this is not valid TOML: string values must be quoted, expected literal string
    |
