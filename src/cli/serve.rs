@@ -7,7 +7,7 @@ use anyhow::{Context, Error, Result, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::{Exit, rules_in_force};
+use super::{Exit, Trouble, rules_in_force};
 use crate::cello::{Client, Sandbox};
 use crate::clock;
 use crate::config::{Config, Environment};
@@ -15,7 +15,7 @@ use crate::providers::{self, Provider};
 use crate::relay::policy::Policy;
 use crate::relay::{self, Relay};
 use crate::server::{self, Server};
-use crate::store::{self, Missing, Store};
+use crate::store::{self, Missing, Sqlite, Store};
 use crate::telemetry::{self, Metrics};
 
 /// How often, and after which pauses, it is looked whether all have let go of the store.
@@ -25,6 +25,14 @@ const CLOSING_PAUSE: Duration = Duration::from_millis(10);
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     telemetry::start_log(&config.log);
+    if !sandbox && Sqlite::file(&config.database_url).is_ok_and(|file| file.is_none()) {
+        return Err(Trouble {
+            what: "the store would be in memory, and what was answered would be lost with the process".to_owned(),
+            place: "database_url".to_owned(),
+            fix: "name a file, such as `sqlite:relay.db`".to_owned(),
+        }
+        .into());
+    }
     let missing = Missing::find(&config.database_url);
     let store = store::open(&config.database_url, true)?;
     if let Some(missing) = missing.filter(|missing| is_worth_a_word(missing, &config, sandbox)) {

@@ -54,6 +54,17 @@ fn an_unknown_setting_and_an_empty_secret_are_refused() {
 }
 
 #[tokio::test]
+async fn a_store_in_memory_is_refused_since_it_would_lose_what_was_answered() {
+    let (place, cello) = (Place::on("sqlite::memory:".to_owned()), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let command = place.serve(&cello);
+
+    let (code, _, err) = tokio::task::spawn_blocking(move || ended(command)).await.unwrap();
+
+    assert_eq!(code, 2);
+    assert!(err.contains("in memory") && err.contains("sqlite:relay.db"), "{err}");
+}
+
+#[tokio::test]
 async fn a_second_one_on_the_same_store_is_refused_with_a_sentence_and_the_first_goes_on() {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
     let first = Serving::start(place.serve(&cello)).await;
