@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A running relay to post to, such as http://127.0.0.1:8080; its outcomes are read from `database_url`
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     pub to: Option<Url>,
     /// Sign Stripe's webhooks with this secret instead of the first configured one
     #[arg(long, value_name = "SECRET")]
@@ -120,7 +120,7 @@ impl Player {
         }
         progress.set_message("waiting until Cello has everything");
         self.wait_until_sent().await?;
-        for one in &mut played {
+        for one in played.iter_mut().filter(|one| one.is_stored()) {
             one.life = self.life(one).await?;
         }
         progress.finish_and_clear();
@@ -146,7 +146,9 @@ impl Player {
             .body(body)
             .send()
             .await
-            .with_context(|| format!("no relay answers at {}", self.url))?;
+            .with_context(|| {
+                format!("no relay answers at {}; is it running, and is this where it takes webhooks?", self.url)
+            })?;
         let status = answer.status().as_u16();
         let answer: Value = answer.json().await.unwrap_or_default();
         let text = answer.get("status").or_else(|| answer.get("error")).and_then(Value::as_str).unwrap_or_default();
@@ -195,6 +197,11 @@ impl Player {
         let lives = store.life(&played.event_id).await?;
         Ok(lives.into_iter().find(|life| life.event_id == played.event_id && life.provider == played.provider))
     }
+}
+
+fn address(text: &str) -> Result<Url, String> {
+    let url = text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| "write the address of a relay, such as http://127.0.0.1:8080".to_owned())
 }
 
 fn throw_away(prefix: &str) -> String {

@@ -58,17 +58,24 @@ async fn a_folder_can_be_replayed_to_a_relay_that_runs() {
 }
 
 #[tokio::test]
-async fn a_replay_with_a_wrong_secret_is_refused_by_the_relay_and_is_a_finding() {
+async fn a_replay_with_a_wrong_secret_is_refused_by_the_relay_and_is_a_finding_whatever_came_before() {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
     let serving = Serving::start(place.serve(&cello)).await;
-    let to = ["replay", "--json", "--to", &serving.post.url, "--stripe-secret", "whsec_other", &fixtures(STORY)];
-    let command = place.command(&to);
+    let replayed = async |secret: &str, more: &[&str]| {
+        let to = ["replay", "--to", &serving.post.url, "--stripe-secret", secret, &fixtures(STORY)];
+        let command = place.command(&[&to, more].concat());
+        tokio::task::spawn_blocking(move || ended(command)).await.unwrap()
+    };
+    assert_eq!(replayed(SECRET, &[]).await.0, 0);
 
-    let (code, out, err) = tokio::task::spawn_blocking(move || ended(command)).await.unwrap();
+    let (code, out, err) = replayed("whsec_other", &["--json"]).await;
 
     assert_eq!(code, 1, "{err}");
-    assert!(json_lines(&out).iter().all(|line| line["status"] == 400), "{out}");
-    assert!(cello.received().is_empty());
+    assert!(json_lines(&out).iter().all(|line| line["status"] == 400 && line["life"].is_null()), "{out}");
+    let (_, table, _) = replayed("whsec_other", &[]).await;
+    assert_eq!(table.matches("HTTP 400").count(), 3, "{table}");
+    assert!(!table.contains("delivered (200)"), "{table}");
+    assert_eq!(cello.received().len(), 3);
 }
 
 #[test]

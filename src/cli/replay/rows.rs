@@ -20,7 +20,7 @@ pub struct Played {
     pub status: u16,
     /// The word in it: `stored`, `duplicate` or what was wrong.
     pub answer: String,
-    /// Missing where the store of the relay cannot be read.
+    /// Missing where the store of the relay cannot be read, and of what was refused: what is known of that came before.
     pub life: Option<Life>,
 }
 
