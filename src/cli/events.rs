@@ -13,7 +13,7 @@ mod why;
 
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use jiff::Timestamp;
 
 use super::Exit;
@@ -99,12 +99,13 @@ pub struct ListArgs {
 
 /// Which referral events are meant: some by name, or those in one state, of which the rest here makes fewer.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true))]
 pub struct Selection {
     /// Numbers or keys of referral events, or any id that `show` takes: then all referral events that belong to it
-    #[arg(value_name = "ID", required_unless_present = "state", conflicts_with = "state")]
+    #[arg(value_name = "ID", group = "which")]
     pub ids: Vec<String>,
     /// All in this state
-    #[arg(long, value_parser = undelivered_state())]
+    #[arg(long, group = "which", value_parser = undelivered_state())]
     pub state: Option<String>,
     /// With --state: only those of this provider
     #[arg(long, requires = "state", conflicts_with = "ids", value_parser = [stripe::NAME, chargebee::NAME])]

@@ -37,6 +37,17 @@ fn the_help_of_the_program_names_the_exit_codes() {
 }
 
 #[test]
+fn a_command_that_takes_ids_or_all_of_them_says_so_where_neither_is_given() {
+    for (arguments, both) in [
+        (["events", "retry"], "<ID|--state <STATE>>"),
+        (["events", "discard"], "<ID|--state <STATE>>"),
+        (["events", "decide"], "<ID|--all>"),
+    ] {
+        run(Path::new("."), &[], &arguments).says(&[both]);
+    }
+}
+
+#[test]
 fn a_wrong_command_line_could_not_run() {
     for arguments in [
         vec![],
@@ -49,6 +60,9 @@ fn a_wrong_command_line_could_not_run() {
         vec!["events", "retry", "1", "--state", "dead"],
         vec!["events", "retry", "1", "--provider", "stripe"],
         vec!["events", "retry", "--state", "delivered"],
+        vec!["events", "decide", "evt_1", "--all"],
+        vec!["replay", "--to", "127.0.0.1:8080", "."],
+        vec!["replay", "--to", "localhost:8080", "."],
         vec!["events", "list", "--limit", "0"],
         vec!["events", "list", "--provider", "paddle"],
         vec!["check", "--config"],

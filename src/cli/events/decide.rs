@@ -4,7 +4,7 @@
 //! if they had just arrived, with the times they have.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::super::Exit;
@@ -13,12 +13,13 @@ use super::unknown;
 use crate::store::{EventFilter, Store, WebhookState};
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true))]
 pub struct DecideArgs {
     /// Event ids of the provider, as `events list --state unreadable` shows them
-    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "ID", group = "which")]
     pub ids: Vec<String>,
     /// All webhooks that are unreadable
-    #[arg(long)]
+    #[arg(long, group = "which")]
     pub all: bool,
     /// Show what it would apply to, and change nothing
     #[arg(long)]

@@ -50,7 +50,11 @@ fn pair(row: &EventRow) -> String {
     if let Some(event) = &row.referral_event {
         // Here no title says what these numbers are.
         cells[5].0 = format!("no. {}", event.id);
-        cells[10].0 = format!("tried {} times", event.attempts);
+        cells[10].0 = match event.attempts {
+            0 => "not tried yet".to_owned(),
+            1 => "tried once".to_owned(),
+            attempts => format!("tried {attempts} times"),
+        };
     }
     two_lines(&cells, 4)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::summary::Summary;
 use super::{Mapped, Shown};
 use crate::cello::wire;
-use crate::cli::output::{Column, Table, plain};
+use crate::cli::output::{Column, Table, Toned, plain, two_lines};
 use crate::decision::Reason;
 
 /// Webhooks in one table; more are shown line by line as they come, and summed up at the end.
@@ -107,8 +107,9 @@ impl Printer {
                 self.output.write_all(b"\n")?;
             }
             Form::Table => {
-                let table = table(std::mem::take(&mut self.held));
-                writeln!(self.output, "{table}")?;
+                let (rows, output) = (std::mem::take(&mut self.held), &mut self.output);
+                let table = table(&rows);
+                if table.fits() { writeln!(output, "{table}") } else { write!(output, "{}", pairs(rows)) }?;
                 if self.explain || self.webhooks == 1 {
                     self.output.write_all(self.explained.as_bytes())?;
                 }
@@ -133,7 +134,13 @@ impl Printer {
     }
 }
 
-fn table(rows: Vec<Vec<String>>) -> Table {
+/// Each row on two lines, for terminals that are too narrow for the table.
+fn pairs(rows: Vec<Vec<String>>) -> String {
+    let toned = |row: Vec<String>| row.into_iter().map(|cell| (cell, None)).collect::<Vec<Toned>>();
+    rows.into_iter().map(|row| two_lines(&toned(row), 2)).collect()
+}
+
+fn table(rows: &[Vec<String>]) -> Table {
     let mut table = Table::new(&[
         Column::text("file"),
         Column::text("type"),
@@ -144,7 +151,7 @@ fn table(rows: Vec<Vec<String>>) -> Table {
         Column::text("interval"),
         Column::text("why"),
     ]);
-    rows.into_iter().for_each(|row| table.row(row));
+    rows.iter().for_each(|row| table.row(row.clone()));
     table
 }
 
@@ -195,5 +202,17 @@ impl Shown {
             Self::Ignore { reason, message, .. } => waits("ignore", reason, message),
             Self::Hold { reason, message, .. } => waits("hold", reason, message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_table_is_too_wide_a_row_takes_two_lines_and_no_word_is_broken() {
+        let row = ["03-invoice.paid.json", "invoice.paid", "send", "invoice-paid", "5500", "AUD", "", "rule purchase"];
+        let shown = pairs(vec![row.map(str::to_owned).to_vec()]);
+        assert_eq!(shown, "03-invoice.paid.json  invoice.paid\n    send  invoice-paid  5500  AUD  rule purchase\n");
     }
 }
