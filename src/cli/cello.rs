@@ -18,27 +18,37 @@ use crate::config::{Config, Environment};
 #[derive(Debug, Subcommand)]
 pub enum CelloCommand {
     /// Log in, and show how long the token lasts
+    ///
+    /// With --json: one object.
     Token {
         /// Print the token itself; whoever has it can do everything in Cello's API
         #[arg(long)]
         show: bool,
     },
     /// Ask whose referral code this is, and whether it counts
+    ///
+    /// With --json: one object.
     Code {
         /// The referral code, of eleven letters and digits
         ucc: String,
     },
     /// Ask for the referral link of a user of your product
+    ///
+    /// With --json: one object.
     Link {
         /// Your id of the user
         user: String,
     },
     /// Ask which discount a referred user gets
+    ///
+    /// With --json: one object.
     Reward {
         /// Your id of the referred user
         user: String,
     },
     /// Send the body of one referral event, the `referral_event` of `map --json`, and show what Cello answers
+    ///
+    /// Cello counts it like any other. Nothing of it is kept here, and no relay knows of it. With --json: one object.
     Send {
         /// The file with the body, or `-` for standard input; it is sent byte for byte
         file: PathBuf,

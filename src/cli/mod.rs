@@ -61,7 +61,8 @@ pub enum Command {
     /// Post webhook files, signed, through the real HTTP path, and show what Cello got for each
     ///
     /// Without --to the relay is one of its own, and Cello a stand-in: nothing leaves this machine, and nothing is left
-    /// behind.
+    /// behind. Ends with 1 when something was refused, unreadable or not delivered. With --json: one object on each line,
+    /// one for each webhook.
     Replay(replay::Args),
     /// Show what would be sent for each webhook of the files, and why; sends nothing, keeps nothing
     ///
@@ -73,9 +74,13 @@ pub enum Command {
     Map(map::Args),
     /// Print the rules in force, or try them on cases of your own
     ///
-    /// To change them, keep what it prints as a file, change that, and name it in the setting `rules`.
+    /// To change them, keep what it prints as a file, change that, and name it in the setting `rules`. With --json: one
+    /// object, with --fields one list.
     Rules(rules::Args),
     /// Find out whether this installation is able to work, with a fix for each finding
+    ///
+    /// Changes nothing and sends no referral event. Ends with 1 when anything is not in order, be it a warning. With
+    /// --json: one object.
     Check(check::Args),
     /// Look into the store: list, show one whole life, say why, retry, discard, remap
     #[command(subcommand)]

@@ -28,7 +28,8 @@ pub enum RulesCommand {
     /// A case is a file `NAME.json`, the body of one webhook, or a folder `NAME` of them, which are one story in the
     /// order of their names. `NAME.expected.json` beside it is a list: the body of each referral event as Cello gets
     /// it, and for what is not sent `{"ignore": "reason"}` or `{"hold": "reason"}`. A list without any of these two is
-    /// compared with what is sent alone, so that `[]` means that nothing is.
+    /// compared with what is sent alone, so that `[]` means that nothing is. Ends with 1 when a case is not ok. With --json:
+    /// one object on each line, one for each case.
     Test(test::Args),
 }
 

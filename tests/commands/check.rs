@@ -9,7 +9,7 @@ use cello_relay::cello::Sandbox;
 use cello_relay::cello::sandbox::Endpoint;
 use cello_relay::cli::serve::Running;
 use cello_relay::config::{Config, Purpose};
-use cello_relay::store::Sqlite;
+use cello_relay::store::{self, Sqlite, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -230,11 +230,11 @@ async fn the_api_key_of_stripe_is_tried_and_must_be_of_the_right_mode() {
 }
 
 /// A relay on this store, and these settings with the ports that it listens on.
-async fn beside_a_relay(settings: Settings, store: Sqlite) -> (Settings, Running) {
+async fn beside_a_relay(settings: Settings, store: Arc<dyn Store>) -> (Settings, Running) {
     let mut config = Config::default();
     config.server.bind = "127.0.0.1:0".to_owned();
     config.admin.bind = "127.0.0.1:0".to_owned();
-    let relay = Running::start(config, Arc::new(store), true).await.unwrap();
+    let relay = Running::start(config, store, true).await.unwrap();
     let bind = |url: &str| url.trim_start_matches("http://").to_owned();
     let settings = settings.with("RELAY__SERVER__BIND", &bind(&relay.receive_url));
     (settings.with("RELAY__ADMIN__BIND", &bind(&relay.admin_url)), relay)
@@ -244,7 +244,7 @@ async fn beside_a_relay(settings: Settings, store: Sqlite) -> (Settings, Running
 async fn beside_a_running_relay_its_own_ports_are_in_order() {
     let settings = Settings::of(&stand_in().await);
     let url = format!("sqlite:{}", settings.folder.path().join("relay.db").display());
-    let (settings, relay) = beside_a_relay(settings, Sqlite::open(&url, true).unwrap()).await;
+    let (settings, relay) = beside_a_relay(settings, store::open(&url, true).unwrap()).await;
 
     assert!(settings.findings(&[]).is_empty());
 
@@ -253,9 +253,23 @@ async fn beside_a_running_relay_its_own_ports_are_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn beside_a_running_relay_on_postgresql_its_own_ports_are_no_findings() {
+    let url = postgres::database();
+    let settings = Settings::of(&stand_in().await).with("RELAY__DATABASE_URL", &url);
+    let (settings, relay) = beside_a_relay(settings, store::open(&url, true).unwrap()).await;
+
+    let findings = settings.findings(&[]);
+
+    // The tests' own server flushes nothing.
+    assert!(findings.iter().all(|[check, ..]| check == "disk"), "{findings:?}");
+    settings.run(&[]).says(&["is in use by a relay; whether it runs on this database cannot be told from here"]);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_ports_of_a_relay_on_another_store_are_findings() {
     let settings = Settings::of(&stand_in().await);
-    let (settings, relay) = beside_a_relay(settings, Sqlite::in_memory().unwrap()).await;
+    let (settings, relay) = beside_a_relay(settings, Arc::new(Sqlite::in_memory().unwrap())).await;
 
     let findings = settings.findings(&[]);
 

@@ -22,6 +22,10 @@ fn every_command_has_help_that_says_what_it_does() {
         for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
             assert!(argument.get_help().is_some(), "{path:?} does not say what {} is for", argument.get_id());
         }
+        if !command.has_subcommands() {
+            let more = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+            assert!(more.contains("--json"), "{path:?} does not say what --json prints");
+        }
         seen += 1;
         open.extend(command.get_subcommands().map(|child| {
             let path = path.iter().cloned().chain([child.get_name().to_owned()]).collect();

@@ -12,7 +12,7 @@ use super::Finding;
 use crate::config::Config;
 use crate::facts::Mode;
 use crate::http;
-use crate::store::Sqlite;
+use crate::store::{self, Sqlite};
 
 /// Says for each provider whether it is on, and what stands in its way.
 pub fn providers(config: &Config) -> Vec<Finding> {
@@ -137,6 +137,11 @@ async fn listener(
             format!("{bind} is in use by another program"),
             format!("choose another address or port for `{setting}`, or stop what uses it"),
         );
+    }
+    if store::is_on_server(&config.database_url) {
+        // Any number of relays may run on it, here and elsewhere, so who else uses it says nothing of this one.
+        let message = format!("{bind} is in use by a relay; whether it runs on this database cannot be told from here");
+        return Finding::ok(check, message);
     }
     if Sqlite::is_served(&config.database_url) {
         return Finding::ok(check, format!("{bind} is in use by the relay that runs on this store"));
