@@ -42,6 +42,8 @@ pub struct Sent {
     pub status: Option<u16>,
     /// For people: Cello's words or the problem. May hold personal data that Cello repeats, so not for logs.
     pub message: String,
+    /// For logs: why there was no answer to the event itself.
+    pub problem: Option<String>,
     /// `apigw-requestid`, by which Cello's support finds the request.
     pub request_id: Option<String>,
 }
@@ -115,7 +117,8 @@ impl Client {
             Answer::Http(reply) => (Some(reply.status), reply.request_id),
             Answer::NotWritten(_) | Answer::Broken(_) => (None, None),
         };
-        Sent { outcome, login: class == Class::Login, status, message, request_id }
+        let problem = status.is_none().then(|| message.clone());
+        Sent { outcome, login: class == Class::Login, status, message, problem, request_id }
     }
 
     /// Proves that the login works.
@@ -169,6 +172,7 @@ impl Sent {
             login: true,
             status: None,
             message: error.to_string(),
+            problem: Some(error.for_logs()),
             request_id: None,
         }
     }
@@ -186,6 +190,6 @@ fn under(base: &Url, segments: &[&str]) -> Url {
 }
 
 async fn within<T>(deadline: Instant, login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {
-    let late = |_| LoginError::Unavailable { problem: "time ran out".into(), after: None };
+    let late = |_| LoginError::Unavailable { problem: "time ran out".into(), status: None, after: None };
     timeout_at(deadline, login).await.map_err(late)?
 }

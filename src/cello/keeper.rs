@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn down() -> LoginError {
-        LoginError::Unavailable { problem: "down".into(), after: None }
+        LoginError::Unavailable { problem: "down".into(), status: None, after: None }
     }
 
     fn secs(seconds: u64) -> Duration {

@@ -26,12 +26,23 @@ pub enum LoginError {
     #[error("Cello's login does not work now: {problem}")]
     Unavailable {
         problem: String,
+        /// Where it answered, and `problem` repeats its words.
+        status: Option<u16>,
         /// How long Cello wants to be left alone, where it said so.
         after: Option<Duration>,
     },
 }
 
 impl LoginError {
+    /// Without the words of the answer, which may repeat the keys.
+    pub fn for_logs(&self) -> String {
+        match self {
+            Self::Refused { status, .. } => format!("Cello refused the login ({status})"),
+            Self::Unavailable { status: Some(status), .. } => format!("Cello's login answered {status}"),
+            Self::Unavailable { .. } => self.to_string(),
+        }
+    }
+
     /// What a person can do about it.
     pub fn fix(&self) -> &'static str {
         match self {
@@ -89,7 +100,7 @@ impl HttpLogin {
 }
 
 fn read(answer: Answer, now: Timestamp) -> Result<Grant, LoginError> {
-    let unavailable = |problem: String, after| Err(LoginError::Unavailable { problem, after });
+    let unavailable = |problem: String, after| Err(LoginError::Unavailable { problem, status: None, after });
     let Reply { status, text, broke_off, retry_after: wait, .. } = match answer {
         Answer::Http(reply) => reply,
         Answer::NotWritten(problem) | Answer::Broken(problem) => return unavailable(problem, None),
@@ -102,9 +113,11 @@ fn read(answer: Answer, now: Timestamp) -> Result<Grant, LoginError> {
             (None, None) => unavailable(format!("it answered {status} without an `accessToken`"), None),
         },
         300..=399 => unavailable(format!("it answered {status}, a redirect; check `cello.base_url`"), None),
-        408 | 425 | 429 | 500.. => {
-            unavailable(format!("{status}: {}", words(&text)), wait.and_then(|wait| retry_after(&wait, now)))
-        }
+        408 | 425 | 429 | 500.. => Err(LoginError::Unavailable {
+            problem: format!("{status}: {}", words(&text)),
+            status: Some(status),
+            after: wait.and_then(|wait| retry_after(&wait, now)),
+        }),
         _ => Err(LoginError::Refused { status, message: words(&text) }),
     }
 }
@@ -191,6 +204,14 @@ mod tests {
         for status in [200, 302, 408, 429, 500, 503] {
             let error = read(answer(status, "<html>"), Timestamp::UNIX_EPOCH).unwrap_err();
             assert!(matches!(error, LoginError::Unavailable { .. }), "{status}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_the_log_is_told_repeats_no_answer() {
+        for status in [200, 302, 400, 401, 429, 503] {
+            let told = read(answer(status, r#"{"message":"s3cret"}"#), Timestamp::UNIX_EPOCH).unwrap_err().for_logs();
+            assert!(told.contains(&status.to_string()) && !told.contains("s3cret"), "{told}");
         }
     }
 

@@ -71,7 +71,7 @@ impl Tokens {
     }
 
     async fn ask(&self, stale: Option<u64>) -> Result<Token, LoginError> {
-        let stopped = || LoginError::Unavailable { problem: "the relay is stopping".into(), after: None };
+        let stopped = || LoginError::Unavailable { problem: "the relay is stopping".into(), status: None, after: None };
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask { stale, reply }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?

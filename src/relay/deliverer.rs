@@ -193,7 +193,9 @@ impl Deliverer {
             outcome = sent.outcome.as_str(),
             status = sent.status,
             request_id = sent.request_id,
-            "a referral event was sent"
+            problem = sent.problem.as_deref(),
+            "a referral event was {}",
+            if matches!(sent.outcome, Outcome::Retry { .. }) { "tried in vain" } else { "sent" }
         );
         match then {
             Then::Dead => {
@@ -282,7 +284,12 @@ impl Deliverer {
         let is_open = breaker.is_open();
         self.metrics.breaker_open(is_open);
         if is_open && !was_open {
-            tracing::error!(login = sent.login, "Cello does not take referral events; sending pauses, nothing is lost");
+            tracing::error!(
+                login = sent.login,
+                status = sent.status,
+                problem = sent.problem.as_deref(),
+                "Cello does not take referral events; sending pauses, nothing is lost"
+            );
         } else if was_open && !is_open {
             tracing::info!("Cello takes referral events again");
         }

@@ -236,6 +236,20 @@ async fn health_is_told_and_the_metrics_add_up() {
 }
 
 #[tokio::test]
+async fn the_log_tells_why_cello_takes_nothing_and_does_not_call_a_try_in_vain_sent() {
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let mut command = place.serve(&cello);
+    command.env("RELAY__CELLO__BASE_URL", "http://127.0.0.1:1");
+    let mut serving = Serving::start(command).await;
+    assert_eq!(serving.post.stripe(&customer_created(1, false)).await.unwrap(), 200);
+
+    for message in ["Cello does not take referral events", "a referral event was tried in vain"] {
+        let problem = serving.line(message).await["problem"].clone();
+        assert!(problem.as_str().unwrap().contains("could not connect"), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn the_log_holds_no_personal_data_and_no_secret_at_any_level() {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
     let mut command = place.serve(&cello);
