@@ -22,10 +22,10 @@ RUN apt-get update \
 COPY --from=build /build/target/release/cello-relay /usr/local/bin/cello-relay
 
 USER relay
+# The store is where no `database_url` says otherwise: a variable for it would win against /data/relay.toml, unnoticed.
 WORKDIR /data
 VOLUME /data
-ENV RELAY__DATABASE_URL=sqlite:/data/relay.db \
-    RELAY__SERVER__BIND=0.0.0.0:8080
+ENV RELAY__SERVER__BIND=0.0.0.0:8080
 # Health and metrics stay on the container's own 127.0.0.1:9090.
 EXPOSE 8080
 # Debian's bash can open a connection by itself, so that nothing has to be installed for this.

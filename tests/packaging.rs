@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use cello_relay::config::Config;
 use cello_relay::config::settings::SETTINGS;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_cello-relay");
@@ -63,14 +64,20 @@ fn the_image_runs_the_binary_that_is_built_and_not_as_root() {
 }
 
 #[test]
-fn every_variable_of_the_image_is_a_setting() {
+fn the_store_of_the_image_is_in_its_volume_unless_the_settings_file_there_says_otherwise() {
+    assert_eq!(instructions("WORKDIR ").last(), instructions("VOLUME ").last());
+    assert_eq!(Config::default().database_url, "sqlite:relay.db");
+}
+
+#[test]
+fn every_variable_of_the_image_is_a_setting_that_may_win_against_the_settings_file() {
     let dockerfile = read("Dockerfile");
     let names: Vec<&str> = dockerfile
         .split_whitespace()
         .filter(|word| word.starts_with("RELAY__"))
         .filter_map(|word| word.split('=').next())
         .collect();
-    assert_eq!(names, ["RELAY__DATABASE_URL", "RELAY__SERVER__BIND"]);
+    assert_eq!(names, ["RELAY__SERVER__BIND"]);
     for name in names {
         assert!(SETTINGS.iter().any(|setting| setting.variable() == name), "{name} is no setting");
     }
