@@ -213,6 +213,15 @@ async fn stripe_without_an_api_key_is_a_finding_that_says_which_key_to_make() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signing_secret_that_is_none_of_stripes_is_a_finding_that_does_not_show_it() {
+    let settings = Settings::of(&stand_in().await).with("RELAY__STRIPE__WEBHOOK_SECRETS", "whsec_a,rk_test_4711");
+    let settings = settings.with("RELAY__STRIPE__API_KEY", "rk_test_1");
+    let settings = settings.with("RELAY__STRIPE__API_BASE", &answering("404 Not Found"));
+    settings.finds("stripe", "warn", "does not begin with `whsec_`");
+    assert!(!settings.run(&[]).out.contains("4711"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_api_key_of_stripe_is_tried_and_must_be_of_the_right_mode() {
     let settings = Settings::of(&stand_in().await).with("RELAY__STRIPE__WEBHOOK_SECRETS", "whsec_a");
     let settings = settings.with("RELAY__STRIPE__API_KEY", "rk_test_1");

@@ -26,6 +26,13 @@ fn stripe(config: &Config) -> Vec<Finding> {
     }
     let secrets = number(stripe.webhook_secrets.len(), "webhook secret");
     let mut findings = vec![Finding::ok("stripe", format!("on, with {secrets}"))];
+    if stripe.webhook_secrets.iter().any(|secret| !secret.expose_secret().starts_with("whsec_")) {
+        findings.push(Finding::warn(
+            "stripe",
+            "a webhook secret does not begin with `whsec_`, as all of Stripe's do, so no webhook will match it",
+            "in Stripe's dashboard, copy the signing secret of the webhook destination, not an API key or an id",
+        ));
+    }
     if !cfg!(feature = "stripe-lookup") {
         findings.push(Finding::warn(
             "stripe",
