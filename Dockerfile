@@ -7,9 +7,10 @@ RUN apt-get update \
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
-# Cargo wants to see the test and the benchmark that Cargo.toml names, though it builds neither.
+# Cargo wants to see the test and the benchmarks that Cargo.toml names, though it builds none of them.
 COPY tests/fixtures.rs tests/fixtures.rs
 COPY benches/map/main.rs benches/map/main.rs
+COPY benches/throughput.rs benches/throughput.rs
 RUN cargo build --release --locked --bin cello-relay
 
 FROM debian:bookworm-slim
