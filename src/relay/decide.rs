@@ -309,9 +309,12 @@ impl Deciding<'_> {
         topics: &mut Vec<String>,
     ) -> Result<(), StoreError> {
         let Some(webhook) = self.ledger.webhook(held.webhook_id)? else { return Ok(()) };
-        // It was read before, so it can be read again, save by another version of this program: then it waits on.
-        let Ok(reading) = self.read(&webhook) else { return self.ledger.look_up_at(held, in_an_hour(self.now)) };
-        let Some(fact) = reading.facts.get(held.fact) else { return Ok(()) };
+        // It was read before, so it can be read again, save by another version of this program or with settings that take
+        // another mode: then it waits on, and must not be due all the time meanwhile.
+        let reading = self.read(&webhook).unwrap_or_default();
+        let Some(fact) = reading.facts.get(held.fact) else {
+            return self.ledger.look_up_at(held, in_an_hour(self.now));
+        };
         let not_yet = self.policy.not_looked_up(&webhook.scope.provider);
         let looked_up = looked_up.unwrap_or(&not_yet);
         let judge = Judge {

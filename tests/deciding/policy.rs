@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 use cello_relay::config::{Config, EmailPolicy, Environment, PlanWords};
 use cello_relay::interval::Interval;
+use cello_relay::providers;
 use cello_relay::rules::Rules;
 use cello_relay::store::WebhookState;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::relay::{Relay, Told, config};
@@ -195,4 +197,24 @@ async fn what_a_webhook_of_the_wrong_mode_says_of_a_customer_is_not_learned() {
     relay.receive(&live).await;
     relay.receive(&paid(stripe::old_invoice("in_1", 20, 1000))).await;
     assert_eq!(relay.reason("evt_invoice.paid_20").await, "customer_unseen");
+}
+
+#[tokio::test]
+async fn what_was_held_of_another_mode_is_not_due_all_the_time_and_goes_on_where_its_mode_is_taken() {
+    let in_environment = |environment| {
+        let mut config = config();
+        config.cello.environment = environment;
+        config
+    };
+    let sandbox = Relay::with(&in_environment(Environment::Sandbox));
+    sandbox.receive(&paid(stripe::old_invoice("in_1", 20, 1000))).await;
+    assert_eq!(sandbox.reason("evt_invoice.paid_20").await, "customer_unseen");
+
+    let config = in_environment(Environment::Production);
+    let production = Relay::on(sandbox.store.clone(), &config, providers::enabled(&config), Rules::shipped().unwrap());
+    production.pass(SignedDuration::from_hours(24 * 31));
+    assert_eq!((production.settle().await, production.settle().await), (1, 0));
+
+    sandbox.receive(&signed_up()).await;
+    assert_eq!(sandbox.told_keys().await, ["signup:usr_1", "purchase:stripe:in_1"]);
 }
