@@ -188,6 +188,21 @@ async fn a_difference_is_noticed_and_undone() {
 }
 
 #[tokio::test]
+async fn a_file_that_takes_long_to_read_is_moved_too() {
+    let (file, folder) = filled().await;
+    drop(file);
+    let to = database();
+    // The server would end a transaction of anybody else who lets it wait.
+    let patient = "CREATE FUNCTION patient() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF current_setting('idle_in_transaction_session_timeout') <> '0' THEN RAISE EXCEPTION 'not patient'; END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER patient AFTER INSERT ON webhook FOR EACH STATEMENT EXECUTE FUNCTION patient()";
+    server().sql(name(&to), patient);
+    moved(&folder, &to).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_backup_that_no_relay_started_on_is_not_moved() {
     let (_file, folder) = filled().await;
     let copies = tempfile::tempdir().unwrap();

@@ -34,8 +34,9 @@ impl Target {
         let db = &self.0;
         db.patiently(|| {
             db.begin()?;
-            // Receiving waits for no other lock.
-            let done = db.batch("LOCK TABLE webhook IN EXCLUSIVE MODE").and_then(|()| self.refuse_filled());
+            // Receiving waits for no other lock. And while a large file is counted here, nothing is asked there.
+            let ready = "LOCK TABLE webhook IN EXCLUSIVE MODE; SET LOCAL idle_in_transaction_session_timeout = 0";
+            let done = db.batch(ready).and_then(|()| self.refuse_filled());
             let done = done.and_then(|()| work()).and_then(|done| {
                 history::fold(db)?;
                 Ok(done)
