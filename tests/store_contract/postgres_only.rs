@@ -105,6 +105,19 @@ async fn an_error_that_work_hides_undoes_that_work_and_not_its_neighbours() {
 }
 
 #[tokio::test]
+async fn missing_rights_and_tables_are_trouble_of_the_server_and_of_no_webhook() {
+    let url = database();
+    let store = open(&url);
+    let id = given::stored(&store, "evt_1").await;
+    let decide = || transact(&store, move |ledger| ledger.put_decision(&given::decision(id, DecisionState::Ignore)));
+    server().sql(name(&url), "ALTER TABLE decision RENAME TO elsewhere");
+    let trouble = decide().await;
+    assert!(matches!(trouble, Err(StoreError::Unavailable(_))), "{trouble:?}");
+    server().sql(name(&url), "ALTER TABLE elsewhere RENAME TO decision");
+    decide().await.unwrap();
+}
+
+#[tokio::test]
 async fn two_relays_never_claim_the_same_event_nor_two_of_one_subject() {
     let url = database();
     let (one, other) = (open(&url), open(&url));

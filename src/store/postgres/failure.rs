@@ -66,14 +66,18 @@ fn refusal(refused: &DbError) -> Failure {
         // The connection, or the server is being stopped.
         "08" => Failure::unavailable(text, Connection::Closed),
         "57" | "28" if is_fatal => Failure::unavailable(text, Connection::Closed),
-        // Rolled back; resources; locks; operator; system.
-        "40" | "53" | "55" | "57" | "58" if !is_fatal => Failure::unavailable(text, Connection::Kept),
-        // A server that only follows another now; and tables that were changed under the statement: a new connection
-        // finds the server in charge and the version there is.
+        // A server that only follows another now; tables that were changed under the statement, or a statement that is not
+        // prepared there: a new connection finds the server in charge and the version there is.
+        "26" => Failure::unavailable(text, Connection::Useless),
         _ if is_fatal || *code == SqlState::READ_ONLY_SQL_TRANSACTION || *code == SqlState::FEATURE_NOT_SUPPORTED => {
             Failure::unavailable(text, Connection::Useless)
         }
-        _ => Failure { error: StoreError::Damaged(text), connection: Connection::Kept },
+        // What was given or what is there: a value, a rule of the tables, a limit, a trigger, or the files.
+        "21" | "22" | "23" | "54" | "P0" | "XX" => {
+            Failure { error: StoreError::Damaged(text), connection: Connection::Kept }
+        }
+        // Anything else, such as locks, resources, rights and missing tables, may be put right, and no webhook is to blame.
+        _ => Failure::unavailable(text, Connection::Kept),
     }
 }
 
