@@ -1,10 +1,10 @@
 //! What the directory knows, row by row as it is kept: for people who take everything out.
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::StoreError;
 use super::moving::{BOOL, INT, Row, TABLES, Table};
+use super::values::of_millis;
 
 /// The tables of the directory, and of the codes that were reported.
 pub fn known_tables() -> impl Iterator<Item = &'static Table> {
@@ -36,7 +36,7 @@ impl Table {
 
 fn as_json(name: &str, kind: &str, text: &str) -> Option<Value> {
     Some(match kind {
-        INT if name.ends_with("_at") => Timestamp::from_millisecond(text.parse().ok()?).ok()?.to_string().into(),
+        INT if name.ends_with("_at") => of_millis(text.parse().ok()?)?.to_string().into(),
         INT => text.parse::<i64>().ok()?.into(),
         BOOL => matches!(text, "1" | "true").into(),
         _ if name == "metadata" => serde_json::from_str(text).ok()?,

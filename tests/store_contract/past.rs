@@ -1,9 +1,11 @@
 //! Going through the past page by page, and asking the directory.
 
+use cello_relay::decision::{Reason, Warning, WarningCode};
 use cello_relay::facts::{KnownCustomer, Plan, Scope};
 use cello_relay::store::{
     About, DecisionRecord, DecisionState, EventState, Known, PastDecision, Then, WebhookState, known_tables,
 };
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::given::{AnyStore, at, decision, event, scope, stored, transact, try_one};
@@ -14,6 +16,7 @@ contract! {
     referral_events_come_page_by_page_in_the_byte_order_of_their_keys,
     the_directory_tells_what_it_knows_and_leaves_out_the_rest,
     customers_are_found_by_every_name_they_have,
+    what_was_said_of_codes_is_found_whatever_else_is_said_beside_it,
 }
 
 async fn webhooks_come_page_by_page_in_order_of_arrival_with_body_and_decisions(store: AnyStore) {
@@ -147,7 +150,8 @@ async fn what_is_known_is_read_row_by_row_in_the_order_of_its_key(store: AnyStor
             ledger.put_refunded(&scope(), "ch_1", from, to)?;
         }
         ledger.put_customer(&scope(), &KnownCustomer { id: "cus\0_1".into(), deleted: true, ..Default::default() })?;
-        ledger.put_customer(&scope(), &KnownCustomer { id: "cus_2".into(), ..Default::default() })
+        let created_at = Some(Timestamp::MAX);
+        ledger.put_customer(&scope(), &KnownCustomer { id: "cus_2".into(), created_at, ..Default::default() })
     })
     .await
     .unwrap();
@@ -172,4 +176,39 @@ async fn what_is_known_is_read_row_by_row_in_the_order_of_its_key(store: AnyStor
             [null, null, 1000],
         ])
     );
+}
+
+async fn what_was_said_of_codes_is_found_whatever_else_is_said_beside_it(store: AnyStore) {
+    let webhook = stored(&store, "evt_1").await;
+    let warning = |code, message: &str| Warning::new(code, message);
+    let decisions = [
+        (DecisionState::Send, None, vec![warning(WarningCode::CodeMalformed, "`a\0b` is no code")]),
+        (
+            DecisionState::Send,
+            None,
+            vec![warning(WarningCode::CodeChanged, "`a\0b`"), warning(WarningCode::CodeUnknown, "a typing error")],
+        ),
+        (DecisionState::Send, None, vec![warning(WarningCode::CodeChanged, r#"{"code":"code_unknown"}"#)]),
+        (DecisionState::Ignore, Some(Reason::CodeBlocked), vec![]),
+        (
+            DecisionState::Ignore,
+            Some(Reason::NotReferred),
+            vec![warning(WarningCode::CodeUnknown, "of another object")],
+        ),
+    ];
+    transact(&store, move |ledger| {
+        for (fact, (state, reason, warnings)) in decisions.into_iter().enumerate() {
+            let reason = reason.map(|reason| reason.as_str().to_owned());
+            let key = Some(format!("key/{fact}"));
+            ledger.put_decision(&DecisionRecord { fact, key, reason, warnings, ..decision(webhook, state) })?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let said = store.said_of_codes(vec![Reason::CodeUnknown, Reason::CodeBlocked]).await.unwrap();
+
+    let faults = [("key/1".to_owned(), Reason::CodeUnknown), ("key/3".to_owned(), Reason::CodeBlocked)];
+    assert_eq!(said.faults.into_iter().collect::<Vec<_>>(), faults);
 }
