@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
+use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -42,6 +43,7 @@ pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
              volume is mounted and `database_url` is right: an empty store does not know what Cello was told"
         );
     }
+    refuse_store_of_another(store.as_ref(), &config, sandbox).await?;
     // Before anybody is told that the relay runs: whoever knows it may stop it.
     let mut signals = Signals::take()?;
     let mut relay = Running::start(config, store.clone(), sandbox).await?;
@@ -55,6 +57,26 @@ pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
     close(store).await;
     tracing::info!("stopped");
     Ok(Exit::Done)
+}
+
+/// What waits in a store was decided for one Cello: test data must never meet real rewards, nor real purchases end in a
+/// stand-in. And what one was told would be taken for told by the other, too.
+async fn refuse_store_of_another(store: &dyn Store, config: &Config, sandbox: bool) -> Result<()> {
+    let wanted = if sandbox { Environment::Local } else { config.cello.environment }.as_str();
+    let found = store.goes_to(wanted, Timestamp::now()).await?;
+    if found == wanted {
+        return Ok(());
+    }
+    let named = |cello: &str| match cello {
+        "local" => "the stand-in of `serve --sandbox`".to_owned(),
+        environment => format!("Cello's {environment}"),
+    };
+    Err(Trouble {
+        what: format!("this store is for {}, and not for {}", named(&found), named(wanted)),
+        place: "database_url".to_owned(),
+        fix: "give each a store of its own: name another one here, which may be new".to_owned(),
+    }
+    .into())
 }
 
 /// Closes the store before the process ends, so that all of it is in its file and nothing in the log beside it: people

@@ -113,6 +113,10 @@ pub trait Store: Send + Sync {
     /// Writes something and reads it back: fails where the store cannot do both.
     async fn probe(&self) -> Result<(), StoreError>;
 
+    /// Which Cello the referral events of this store go to: `cello`, unless the first who asked named another. What one
+    /// was told the other does not know, so nobody sends from a store of another.
+    async fn goes_to(&self, cello: &str, now: Timestamp) -> Result<String, StoreError>;
+
     /// What this process has written since it opened the store.
     fn stats(&self) -> WriteStats;
 

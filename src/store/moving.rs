@@ -251,6 +251,9 @@ fn move_all(source: &Source, target: &Target, now: Timestamp) -> Result<Moved, S
     }
     source.bodies(BATCH, BYTES, |bodies| target.write_bodies(bodies))?;
     source.duplicates(BATCH, |duplicates| target.write_duplicates(duplicates))?;
+    if let Some((cello, at)) = source.cello()? {
+        target.put_cello(&cello, at)?;
+    }
     let counts = source.counts()?;
     let there = target.counts()?;
     if counts != there || !counts.add_up() {

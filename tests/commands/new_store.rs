@@ -1,4 +1,5 @@
-//! A store that is not there: `serve` begins with an empty one, and says so where that may be a loss.
+//! A store that is not there, or not this relay's: `serve` begins with an empty one, and says so where that may be a loss;
+//! it does not begin with one that is for another Cello.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -50,4 +51,23 @@ fn elsewhere_it_is_only_where_something_of_an_earlier_one_is_left() {
     }
     std::fs::write(folder.path().join("relay.db.lock"), "").unwrap();
     serve(folder.path(), "sandbox", &[], &["serve"]).says(&[WARNING]);
+}
+
+#[test]
+fn what_waits_for_one_cello_is_not_sent_to_another() {
+    for (first, then, what) in [
+        (
+            ("sandbox", &["serve"][..]),
+            ("production", &["serve"][..]),
+            "for Cello's sandbox, and not for Cello's production",
+        ),
+        (("production", &["serve"]), ("production", &["serve", "--sandbox"]), "and not for the stand-in"),
+        (("sandbox", &["serve", "--sandbox"]), ("sandbox", &["serve"]), "for the stand-in of `serve --sandbox`"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        serve(folder.path(), first.0, &[], first.1);
+        serve(folder.path(), then.0, &[], then.1).says(&[what, "where: database_url"]);
+        let again = serve(folder.path(), first.0, &[], first.1);
+        assert!(!again.err.contains("database_url"), "{again:?}");
+    }
 }

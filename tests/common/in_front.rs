@@ -55,6 +55,7 @@ macro_rules! in_front {
 
 in_front! {
     async fn probe() -> ();
+    async fn goes_to(cello: &str, now: Timestamp) -> String;
     async fn receive(webhook: NewWebhook) -> Receipt;
     async fn undecided(limit: usize) -> Vec<Webhook>;
     async fn transact(work: Work<()>) -> ();

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use cello_relay::cello::Sandbox;
-use cello_relay::store::EventState;
+use cello_relay::store::{EventState, Sqlite, Store};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::stage::{
@@ -16,9 +17,11 @@ use crate::stage::{
 const WEBHOOKS: usize = 120;
 const POSTERS: usize = 6;
 
-/// `serve` on tables that are there already, with `fault` for the calls on the store's log.
-fn serve_on(place: &Place, cello: &Sandbox, fault: &str) -> Command {
-    drop(cello_relay::store::Sqlite::open(&place.database_url(), true).unwrap());
+/// `serve` on a store from which it was served before, with `fault` for the calls on the store's log.
+async fn serve_on(place: &Place, cello: &Sandbox, fault: &str) -> Command {
+    let store = Sqlite::open(&place.database_url(), true).unwrap();
+    store.goes_to("sandbox", Timestamp::now()).await.unwrap();
+    drop(store);
     let log = place.folder.path().join("relay.db-wal");
     let fault = format!("inject={fault}");
     traced(&place.serve(cello), &["-q", "-o", "/dev/null", "-P", log.to_str().unwrap(), "-e", &fault])
@@ -39,7 +42,7 @@ async fn deliver(post: &Post, number: usize) -> usize {
 /// Everything that was answered is there and reaches Cello, and what reached it twice says why.
 async fn comes_through(fault: &str) {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
-    let serving = Serving::start(serve_on(&place, &cello, fault)).await;
+    let serving = Serving::start(serve_on(&place, &cello, fault).await).await;
     let posting = (0..POSTERS).map(|poster| {
         let post = serving.post.clone();
         async move {
@@ -89,7 +92,7 @@ async fn while_flushes_fail_now_and_then_nothing_that_was_answered_is_lost_or_to
 async fn a_slow_disk_is_answered_503_with_retry_after_and_what_it_wrote_late_is_a_duplicate() {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
     // The first flush takes a second longer than is waited for.
-    let mut command = serve_on(&place, &cello, "fsync,fdatasync:delay_enter=2000000:when=1");
+    let mut command = serve_on(&place, &cello, "fsync,fdatasync:delay_enter=2000000:when=1").await;
     command.env("RELAY__SERVER__STORE_TIMEOUT_SECONDS", "1");
     let serving = Serving::start(command).await;
     let body = customer_created(1, false);

@@ -102,6 +102,7 @@ async fn lives(store: &AnyStore) -> String {
 #[tokio::test]
 async fn everything_is_there_after_a_move_and_goes_on_where_it_was() {
     let (file, folder) = filled().await;
+    assert_eq!(file.goes_to("sandbox", at(0)).await.unwrap(), "sandbox");
     let before = (lives(&file).await, known(&file).await, file.counts().await.unwrap());
     drop(file);
     let to = database();
@@ -133,6 +134,18 @@ async fn everything_is_there_after_a_move_and_goes_on_where_it_was() {
     assert_eq!(keys(&claim(&store, 1000).await), ["b/3"], "alone");
     assert_eq!(keys(&claim(&store, 1000).await), ["c/4", "d/5"]);
     assert!(store.counts().await.unwrap().add_up());
+    assert_eq!(store.goes_to("production", at(1000)).await.unwrap(), "sandbox");
+}
+
+#[tokio::test]
+async fn nothing_is_moved_to_where_relays_send_to_another_cello() {
+    let (file, folder) = filled().await;
+    file.goes_to("sandbox", at(0)).await.unwrap();
+    drop(file);
+    let to = database();
+    store::open(&to, true).unwrap().goes_to("production", at(0)).await.unwrap();
+    let refused = moved(&folder, &to).await.unwrap_err().to_string();
+    assert!(refused.contains("relays send to production from it, and to sandbox from the file"), "{refused}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ contract! {
     the_same_event_id_of_another_account_or_provider_is_another_webhook,
     undecided_webhooks_come_in_order_of_arrival_until_they_are_settled,
     the_probe_writes,
+    a_store_is_for_the_cello_that_was_named_first,
 }
 
 contract_while_busy! {
@@ -111,6 +112,12 @@ async fn a_full_queue_refuses_webhooks_and_nothing_else(store: AnyStore, busy: B
     assert_eq!(store.counts().await.unwrap().received, i64::try_from(kept).unwrap());
     let probes = join_all((0..3000).map(|_| store.probe())).await;
     assert!(probes.iter().all(Result::is_ok));
+}
+
+async fn a_store_is_for_the_cello_that_was_named_first(store: AnyStore) {
+    for (named, found) in [("sandbox", "sandbox"), ("production", "sandbox"), ("sandbox", "sandbox")] {
+        assert_eq!(store.goes_to(named, at(0)).await.unwrap(), found);
+    }
 }
 
 async fn the_probe_writes(store: AnyStore) {

@@ -13,6 +13,7 @@ mod failure;
 mod forgetting;
 mod history;
 mod ledger;
+mod marks;
 mod migrations;
 mod moving;
 mod past;
@@ -141,6 +142,11 @@ impl Store for Postgres {
             })
             .await?;
         self.reader.run(|db| db.query_one("SELECT writes FROM probe", &[]).map(drop)).await
+    }
+
+    async fn goes_to(&self, cello: &str, now: Timestamp) -> Result<String, StoreError> {
+        let cello = cello.to_owned();
+        self.writer.run(move |db| marks::goes_to(db, &cello, now)).await
     }
 
     fn stats(&self) -> WriteStats {

@@ -1,5 +1,7 @@
 //! The database that a store is moved to: filled in one transaction, in which nobody else writes to it.
 
+use jiff::Timestamp;
+
 use super::super::Counts;
 use super::super::StoreError;
 use super::super::moving::{Row, TABLES, Table};
@@ -7,7 +9,7 @@ use super::super::threads::Session as _;
 use super::address::Address;
 use super::session::{Role, Session};
 use super::values::{Value, args, escaped};
-use super::{history, migrations, unreachable};
+use super::{history, marks, migrations, unreachable};
 use crate::clock;
 
 pub struct Target(Session);
@@ -110,6 +112,18 @@ impl Target {
         self.0.batch(&format!(
             "SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM {name}), false)"
         ))
+    }
+
+    /// Refuses where relays have said that it is for another Cello.
+    pub fn put_cello(&self, cello: &str, at: Timestamp) -> Result<(), StoreError> {
+        let there = marks::goes_to(&self.0, cello, at)?;
+        if there == cello {
+            return Ok(());
+        }
+        Err(StoreError::Open {
+            path: self.name().to_owned(),
+            problem: format!("relays send to {there} from it, and to {cello} from the file; choose another database"),
+        })
     }
 
     pub fn counts(&self) -> Result<Counts, StoreError> {

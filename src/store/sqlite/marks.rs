@@ -1,4 +1,5 @@
-//! What a start must know of a file as a whole: that it is a copy, or that another store goes on with it.
+//! What a start must know of a file as a whole: that it is a copy, that another store goes on with it, or which Cello it
+//! is for.
 
 use std::path::Path;
 
@@ -14,6 +15,8 @@ pub enum Mark {
     Backup,
     /// Everything was taken to another store, which must be the only one that sends it.
     Moved,
+    /// Which Cello its referral events go to.
+    Cello,
 }
 
 impl Mark {
@@ -21,6 +24,7 @@ impl Mark {
         match self {
             Self::Backup => "backup",
             Self::Moved => "moved",
+            Self::Cello => "cello",
         }
     }
 }
@@ -46,6 +50,15 @@ pub fn find(db: &Connection, mark: Mark) -> Result<Option<(String, Timestamp)>, 
 pub fn remove(db: &Connection, mark: Mark) -> Result<(), StoreError> {
     db.execute("DELETE FROM mark WHERE name = ?1", [mark.name()])?;
     Ok(())
+}
+
+/// Which Cello this is for: `cello`, where nobody said so before.
+pub fn goes_to(db: &Connection, cello: &str, now: Timestamp) -> Result<String, StoreError> {
+    if let Some((cello, _)) = find(db, Mark::Cello)? {
+        return Ok(cello);
+    }
+    put(db, Mark::Cello, cello, now)?;
+    Ok(cello.to_owned())
 }
 
 /// Refuses a file that another store goes on with.

@@ -148,6 +148,11 @@ impl Store for Sqlite {
         self.read(|db| Ok(db.query_row("SELECT writes FROM probe", [], |_| Ok(()))?)).await
     }
 
+    async fn goes_to(&self, cello: &str, now: Timestamp) -> Result<String, StoreError> {
+        let cello = cello.to_owned();
+        self.writer.run(move |db| marks::goes_to(db, &cello, now)).await
+    }
+
     fn stats(&self) -> WriteStats {
         self.writer.stats()
     }

@@ -96,6 +96,11 @@ impl Source {
         all.chunks(limit).try_for_each(&mut write)
     }
 
+    /// Which Cello it is for, and since when.
+    pub fn cello(&self) -> Result<Option<(String, Timestamp)>, StoreError> {
+        marks::find(&self.db, Mark::Cello)
+    }
+
     pub fn counts(&self) -> Result<Counts, StoreError> {
         history::counts(&self.db)
     }
