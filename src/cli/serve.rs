@@ -61,7 +61,11 @@ pub async fn run(config: Config, sandbox: bool) -> Result<Exit> {
 
 /// What waits in a store was decided for one Cello: test data must never meet real rewards, nor real purchases end in a
 /// stand-in. And what one was told would be taken for told by the other, too.
-async fn refuse_store_of_another(store: &dyn Store, config: &Config, sandbox: bool) -> Result<()> {
+///
+/// # Errors
+///
+/// A [`Trouble`], or what kept the store from telling.
+pub async fn refuse_store_of_another(store: &dyn Store, config: &Config, sandbox: bool) -> Result<()> {
     let wanted = if sandbox { Environment::Local } else { config.cello.environment }.as_str();
     let found = store.goes_to(wanted, Timestamp::now()).await?;
     if found == wanted {

@@ -67,6 +67,8 @@ fn what_waits_for_one_cello_is_not_sent_to_another() {
         let folder = tempfile::tempdir().unwrap();
         serve(folder.path(), first.0, &[], first.1);
         serve(folder.path(), then.0, &[], then.1).says(&[what, "where: database_url"]);
+        let check = run(folder.path(), &[("RELAY__CELLO__ENVIRONMENT", then.0)], &["check", "--offline"]);
+        assert_eq!(check.out.contains(what), then.1 == ["serve"], "{check:?}");
         let again = serve(folder.path(), first.0, &[], first.1);
         assert!(!again.err.contains("database_url"), "{again:?}");
     }

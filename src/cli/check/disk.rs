@@ -1,13 +1,15 @@
 //! Where the store is, or will be: can it be reached and written, is there room, does it open.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use super::super::Trouble;
 use super::super::output::number;
-use super::super::serve::is_worth_a_word;
+use super::super::serve::{is_worth_a_word, refuse_store_of_another};
 use super::Finding;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::decision::Reason;
-use crate::store::{self, Counts, Missing, Server, Sqlite, StoreError};
+use crate::store::{self, Counts, Missing, Server, Sqlite, Store, StoreError};
 
 /// Below this many bytes it is time to make room.
 const LITTLE: u64 = 1024 * 1024 * 1024;
@@ -30,7 +32,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     if path.exists() {
         let fix = "let the user that runs cello-relay read and write the file; if it is not the store, correct \
                    `database_url`";
-        findings.extend(database(&path.display().to_string(), &config.database_url, fix).await);
+        findings.extend(database(&path.display().to_string(), config, fix).await);
     } else {
         findings.push(missing(config, format!("{} is not there yet; `serve` creates it", path.display())));
     }
@@ -65,8 +67,8 @@ fn room(folder: &Path) -> Finding {
 }
 
 /// Opens the store as the commands do, beside a relay that may be running.
-async fn database(name: &str, database_url: &str, fix: &str) -> Vec<Finding> {
-    let (counts, held) = match open(database_url).await {
+async fn database(name: &str, config: &Config, fix: &str) -> Vec<Finding> {
+    let Found { store, counts, held } = match open(&config.database_url).await {
         Ok(found) => found,
         Err(problem) => return vec![Finding::fail("database", problem.to_string(), fix)],
     };
@@ -80,7 +82,17 @@ async fn database(name: &str, database_url: &str, fix: &str) -> Vec<Finding> {
         )
     }];
     findings.extend(failed_rules(&held));
+    findings.extend(another_cello(store.as_ref(), config).await);
     findings
+}
+
+async fn another_cello(store: &dyn Store, config: &Config) -> Option<Finding> {
+    if config.cello.environment == Environment::Local {
+        // Which one is not said, and that is told already.
+        return None;
+    }
+    let trouble = refuse_store_of_another(store, config, false).await.err()?.downcast::<Trouble>().ok()?;
+    Some(Finding::fail("database", trouble.what, trouble.fix))
 }
 
 fn failed_rules(held: &[(String, i64)]) -> Option<Finding> {
@@ -114,7 +126,7 @@ async fn server(config: &Config) -> Vec<Finding> {
         Err(problem) => return vec![Finding::fail("database", problem.to_string(), fix)],
     };
     let mut findings = if server.has_tables {
-        database(&server.name, database_url, fix).await
+        database(&server.name, config, fix).await
     } else {
         vec![missing(config, format!("{}: no tables yet; `serve` creates them", server.name))]
     };
@@ -126,10 +138,17 @@ async fn server(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn open(database_url: &str) -> Result<(Counts, Vec<(String, i64)>), StoreError> {
+struct Found {
+    store: Arc<dyn Store>,
+    counts: Counts,
+    /// How many facts are held, by reason.
+    held: Vec<(String, i64)>,
+}
+
+async fn open(database_url: &str) -> Result<Found, StoreError> {
     let store = store::open(database_url, false)?;
     store.probe().await?;
-    Ok((store.counts().await?, store.held().await?))
+    Ok(Found { counts: store.counts().await?, held: store.held().await?, store })
 }
 
 fn contents(counts: &Counts) -> String {
