@@ -7,6 +7,7 @@ mod erasing;
 mod forgetting;
 mod history;
 mod known_rows;
+mod ledger;
 mod moving;
 mod past;
 mod postgres;

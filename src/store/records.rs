@@ -252,6 +252,27 @@ impl Counts {
             && self.referral_events
                 == self.waiting + self.sending + self.delivered + self.unsure + self.dead + self.discarded
     }
+
+    /// A term by the name it has in the store.
+    pub(super) fn term(&mut self, name: &str) -> Option<&mut i64> {
+        Some(match name {
+            "received" => &mut self.received,
+            "duplicate" => &mut self.duplicate,
+            "undecided" => &mut self.undecided,
+            "held" => &mut self.held,
+            "ignored" => &mut self.ignored,
+            "unreadable" => &mut self.unreadable,
+            "mapped" => &mut self.mapped,
+            "referral_events" => &mut self.referral_events,
+            "waiting" => &mut self.waiting,
+            "sending" => &mut self.sending,
+            "delivered" => &mut self.delivered,
+            "unsure" => &mut self.unsure,
+            "dead" => &mut self.dead,
+            "discarded" => &mut self.discarded,
+            _ => return None,
+        })
+    }
 }
 
 /// The work of the store's writer since it was opened. All but `queued` only ever grow.

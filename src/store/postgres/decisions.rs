@@ -37,11 +37,16 @@ pub fn put(db: &Session, decision: &DecisionRecord) -> Result<(), StoreError> {
         ],
     )?;
     let names = decision.mentions.iter().chain(&decision.customer).chain(&decision.key);
-    mention(db, decision.webhook_id, names.map(String::as_str).collect())
+    mention_all(db, decision.webhook_id, names.map(String::as_str).collect())
+}
+
+/// Lets a webhook be found by `name`.
+pub fn mention(db: &Session, webhook_id: i64, name: &str) -> Result<(), StoreError> {
+    mention_all(db, webhook_id, vec![name])
 }
 
 /// Lets a webhook be found by each of `names`.
-pub fn mention(db: &Session, webhook_id: i64, names: Vec<&str>) -> Result<(), StoreError> {
+pub fn mention_all(db: &Session, webhook_id: i64, names: Vec<&str>) -> Result<(), StoreError> {
     if !names.is_empty() {
         db.execute(
             "INSERT INTO mention (name, webhook_id) SELECT unnest($1::text[]), $2 ON CONFLICT DO NOTHING",

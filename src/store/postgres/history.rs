@@ -81,23 +81,7 @@ pub fn counts(db: &Session) -> Result<Counts, StoreError> {
     let mut counts = Counts::default();
     for row in db.query("SELECT term, sum(n)::bigint AS n FROM tally GROUP BY term", &[])? {
         let term: String = row.get("term")?;
-        let place = match term.as_str() {
-            "received" => &mut counts.received,
-            "duplicate" => &mut counts.duplicate,
-            "undecided" => &mut counts.undecided,
-            "held" => &mut counts.held,
-            "ignored" => &mut counts.ignored,
-            "unreadable" => &mut counts.unreadable,
-            "mapped" => &mut counts.mapped,
-            "referral_events" => &mut counts.referral_events,
-            "waiting" => &mut counts.waiting,
-            "sending" => &mut counts.sending,
-            "delivered" => &mut counts.delivered,
-            "unsure" => &mut counts.unsure,
-            "dead" => &mut counts.dead,
-            "discarded" => &mut counts.discarded,
-            _ => return Err(StoreError::Damaged(format!("there is no term {term}"))),
-        };
+        let place = counts.term(&term).ok_or_else(|| StoreError::Damaged(format!("there is no term {term}")))?;
         *place = row.get("n")?;
     }
     Ok(counts)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::super::values::sender_died;
 use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted};
-use super::decisions::mention;
+use super::decisions::mention_all;
 use super::session::Session;
 use super::values::{args, count, latest_due, millis, number, optional_time, time};
 use crate::crash_points::{CrashPoint, reach};
@@ -43,7 +43,7 @@ pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let names = [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref()];
-    mention(db, event.webhook_id, names.into_iter().flatten().map(String::as_str).collect())?;
+    mention_all(db, event.webhook_id, names.into_iter().flatten().map(String::as_str).collect())?;
     Ok(true)
 }
 

@@ -1,0 +1,56 @@
+//! The inner contract, on a connection that is within a transaction: each kind of store has a function for each part of
+//! it, and this ties the one to the other.
+
+/// `Books` for the functions that are in scope, in `directory`, `decisions`, `queue` and `webhooks`.
+macro_rules! books {
+    ($connection:ident) => {
+        use jiff::Timestamp;
+        use $crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
+        use $crate::store::{
+            DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, Reported, StoreError, Webhook, WebhookState,
+        };
+
+        pub struct Books<'a>(pub &'a $connection);
+
+        impl Ledger for Books<'_> {
+            books! {
+                customer(scope: &Scope, id: &str) -> Option<KnownCustomer> = directory::customer;
+                put_customer(scope: &Scope, customer: &KnownCustomer) -> () = directory::put_customer;
+                subscription(scope: &Scope, id: &str) -> Option<KnownSubscription> = directory::subscription;
+                put_subscription(scope: &Scope, subscription: &KnownSubscription) -> () = directory::put_subscription;
+                price(scope: &Scope, id: &str) -> Option<Plan> = directory::price;
+                put_price(scope: &Scope, plan: &Plan) -> () = directory::put_price;
+                invoice_of_payment(scope: &Scope, payment: &str) -> Option<String> = directory::invoice_of_payment;
+                put_payment(scope: &Scope, payment: &str, invoice: &str) -> () = directory::put_payment;
+                purchase(scope: &Scope, invoice: &str) -> Option<KnownPurchase> = directory::purchase;
+                put_purchase(scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> () = directory::put_purchase;
+                refunded(scope: &Scope, charge: &str) -> Vec<(i64, i64)> = directory::refunded;
+                put_refunded(scope: &Scope, charge: &str, from: i64, to: i64) -> () = directory::put_refunded;
+                pinned_code(user: &str) -> Option<String> = directory::pinned_code;
+                pin_code(user: &str, ucc: &str) -> () = directory::pin_code;
+                code(ucc: &str) -> Option<KnownCode> = directory::code;
+                put_code(code: &KnownCode) -> () = directory::put_code;
+                forget_codes(before: Timestamp) -> () = directory::forget_codes;
+                reported(key: &str) -> Option<Reported> = queue::reported;
+                decision_on(key: &str) -> Option<DecisionState> = decisions::on;
+                is_undecided(webhook: i64) -> bool = webhooks::is_undecided;
+                put_tries(webhook: i64, tries: u32) -> () = webhooks::put_tries;
+                decision_states(webhook: i64) -> Vec<DecisionState> = decisions::states;
+                webhook(id: i64) -> Option<Webhook> = webhooks::webhook;
+                waiting_for(topic: &str) -> Vec<HeldFact> = decisions::waiting_for;
+                look_up_at(held: &HeldFact, at: Timestamp) -> () = decisions::look_up_at;
+                put_decision(decision: &DecisionRecord) -> () = decisions::put;
+                add_referral_event(event: &NewReferralEvent) -> bool = queue::add;
+                mention(webhook: i64, id: &str) -> () = decisions::mention;
+                settle_webhook(id: i64, state: WebhookState, note: Option<&str>) -> () = webhooks::settle;
+            }
+        }
+    };
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty = $module:ident::$function:ident;)*) => {
+        $(fn $name(&mut self, $($argument: $type),*) -> Result<$answer, StoreError> {
+            $module::$function(self.0, $($argument),*)
+        })*
+    };
+}
+
+pub(super) use books;
