@@ -309,6 +309,17 @@ async fn a_backup_replaces_no_file_and_leaves_none_where_it_fails() {
 }
 
 #[tokio::test]
+async fn a_backup_whose_name_is_not_utf_8_is_refused_and_not_made_under_another() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = filled().await;
+    let copies = tempfile::tempdir().unwrap();
+    let copy = copies.path().join(std::ffi::OsStr::from_bytes(b"copy\xff.db"));
+    let refused = Sqlite::back_up(&url(&folder), &copy, at(0)).unwrap_err().to_string();
+    assert!(refused.contains("in UTF-8 only"), "{refused}");
+    assert_eq!(fs::read_dir(copies.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_backup_that_another_one_is_making_is_left_alone() {
     let (_store, folder) = given::on_file();
     let other = folder.path().join("copy.db.partial");

@@ -26,6 +26,8 @@ pub fn back_up(database_url: &str, to: &Path, now: Timestamp) -> Result<Counts, 
         return Err(refuse("there is such a file already; name another, or move it away"));
     }
     let partial = beside(to, ".partial");
+    // Another name would be written to than the one that is looked through.
+    let name = partial.to_str().ok_or_else(|| refuse("SQLite takes a name in UTF-8 only; name another file"))?;
     file::touch_new(&partial).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => refuse(&format!(
             "{} is there: another copy is being made, or one broke off; delete it if none is",
@@ -33,7 +35,7 @@ pub fn back_up(database_url: &str, to: &Path, now: Timestamp) -> Result<Counts, 
         )),
         _ => refuse(&format!("{error}; is there such a folder, and may files be made in it?")),
     })?;
-    let made = copy(&store, &partial).and_then(|()| examine(&partial, now)).and_then(|counts| {
+    let made = copy(&store, name).and_then(|()| examine(&partial, now)).and_then(|counts| {
         fs::rename(&partial, to).map_err(|error| refuse(&error.to_string()))?;
         file::flush_folder_of(to).map_err(|error| refuse(&format!("its folder cannot be flushed to disk: {error}")))?;
         Ok(counts)
@@ -56,10 +58,10 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn copy(store: &Connection, to: &Path) -> Result<(), StoreError> {
+fn copy(store: &Connection, to: &str) -> Result<(), StoreError> {
     // It writes to the copy and reads from the store, which this pragma would take for one.
     store.execute_batch("PRAGMA query_only = OFF")?;
-    store.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    store.execute("VACUUM INTO ?1", [to])?;
     Ok(())
 }
 
