@@ -178,12 +178,14 @@ async fn a_record_after_a_lost_lease_changes_nothing_unless_it_delivered(store: 
     let present = claim(&store, 101).await.remove(0);
     store.record(attempt(&late, 3, Then::WaitUntil(at(999)))).await.unwrap();
     assert_eq!(state(&store, "a/1").await, EventState::Sending, "another sender has it");
+    store.record(attempt(&late, 4, Then::Unsure)).await.unwrap();
+    assert_eq!(state(&store, "a/1").await, EventState::Sending);
 
     store.record(attempt(&late, 3, Then::Delivered)).await.unwrap();
     assert_eq!(state(&store, "a/1").await, EventState::Delivered);
     store.record(attempt(&present, 101, Then::Dead)).await.unwrap();
     assert_eq!(state(&store, "a/1").await, EventState::Delivered);
-    assert_eq!(the_event(&store, "a/1").await.attempts.len(), 5, "every attempt is kept");
+    assert_eq!(the_event(&store, "a/1").await.attempts.len(), 6, "every attempt is kept");
     assert!(store.counts().await.unwrap().add_up());
 }
 
