@@ -60,6 +60,8 @@ struct Sending {
     tasks: JoinSet<()>,
     /// Nothing may be sent beside it.
     is_alone: bool,
+    /// When it was last looked for what others left.
+    taken_back_at: Option<Instant>,
     /// When the store last could not do what it was asked.
     trouble_at: Option<Instant>,
 }
@@ -68,10 +70,9 @@ impl Deliverer {
     /// Sends until `stop` is true or its sender is gone; then finishes what is under way and claims nothing more.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut sending = Sending::default();
-        let mut taken_back_at = Instant::now();
         while !*stop.borrow() {
             while sending.tasks.try_join_next().is_some() {}
-            let sleep = self.start_due(&mut sending, &mut taken_back_at, &stop).await.unwrap_or_else(|problem| {
+            let sleep = self.start_due(&mut sending, &stop).await.unwrap_or_else(|problem| {
                 tracing::error!(%problem, "nothing could be claimed for sending; it is tried again");
                 sending.trouble_at = Some(Instant::now());
                 STORE_PAUSE
@@ -106,18 +107,18 @@ impl Deliverer {
     async fn start_due(
         self: &Arc<Self>,
         sending: &mut Sending,
-        taken_back_at: &mut Instant,
         stop: &watch::Receiver<bool>,
     ) -> Result<Duration, StoreError> {
         let under_way = sending.tasks.len();
         if under_way == 0 {
             sending.is_alone = false;
         }
-        let is_calm = sending.trouble_at.is_none_or(|at| at.elapsed() >= RECORD_FIRST);
-        let others_may_leave_something = self.store.is_shared() && taken_back_at.elapsed() >= TAKE_BACK_EVERY;
+        let is_past = |at: Option<Instant>, pause: Duration| at.is_none_or(|at| at.elapsed() >= pause);
+        let is_calm = is_past(sending.trouble_at, RECORD_FIRST);
+        let others_may_leave_something = self.store.is_shared() && is_past(sending.taken_back_at, TAKE_BACK_EVERY);
         if is_calm && (under_way == 0 || others_may_leave_something) {
             self.take_back().await?;
-            *taken_back_at = Instant::now();
+            sending.taken_back_at = Some(Instant::now());
         }
         if sending.is_alone {
             return Ok(LONGEST_SLEEP);
