@@ -16,6 +16,8 @@ mod past;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod postgres_only;
+mod postgres_tables;
 mod receiving;
+mod several_relays;
 mod sqlite_only;
 mod upgrading;

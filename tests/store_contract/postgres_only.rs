@@ -1,20 +1,13 @@
-//! What only PostgreSQL can be asked: that it may go away and come back, that several share it, and what it refuses.
+//! What only PostgreSQL can be asked: that it may go away and come back, what it does not take, and what it reads.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::Duration;
-
-use cello_relay::clock::{self, Clock};
 use cello_relay::facts::Scope;
-use cello_relay::store::{self, DecisionState, NewWebhook, Postgres, Receipt, StoreError, Then, Wanted, WebhookState};
+use cello_relay::store::{self, DecisionState, NewWebhook, Receipt, StoreError, Then, Wanted, WebhookState};
 use futures_util::future::{join, join_all};
-use jiff::{SignedDuration, Timestamp};
 
 use crate::given::{self, AnyStore, at, attempt, claim, keys, stored, transact, waiting, webhook};
 use crate::postgres::{Server, database, name, server};
 
-fn open(url: &str) -> AnyStore {
+pub fn open(url: &str) -> AnyStore {
     store::open(url, true).unwrap()
 }
 
@@ -118,94 +111,6 @@ async fn missing_rights_and_tables_are_trouble_of_the_server_and_of_no_webhook()
 }
 
 #[tokio::test]
-async fn two_relays_never_claim_the_same_event_nor_two_of_one_subject() {
-    let url = database();
-    let (one, other) = (open(&url), open(&url));
-    let names: Vec<String> = (0..60).map(|n| format!("s{}/{n}", n % 20)).collect();
-    waiting(&one, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let mut delivered = Vec::new();
-    while delivered.len() < 60 {
-        let claims =
-            join_all([&one, &other, &one, &other].map(|store| store.claim(at(2), at(62), Wanted::longest_due(4))))
-                .await;
-        let claimed: Vec<_> = claims.into_iter().flat_map(Result::unwrap).collect();
-        let mut subjects: Vec<_> = claimed.iter().map(|event| event.key.split_once('/').unwrap().0).collect();
-        let count = subjects.len();
-        subjects.sort();
-        subjects.dedup();
-        assert_eq!(subjects.len(), count, "{:?}", keys(&claimed));
-        // Recorded by both at once, while both claim what comes next.
-        let records = claimed.iter().enumerate().map(|(n, event)| {
-            let store = if n % 2 == 0 { &one } else { &other };
-            store.record(attempt(event, 2, Then::Delivered))
-        });
-        join_all(records).await.into_iter().for_each(Result::unwrap);
-        delivered.extend(claimed.into_iter().map(|event| event.key));
-    }
-    for subject in 0..20 {
-        let of = format!("s{subject}/");
-        let order: Vec<_> = delivered.iter().filter(|key| key.starts_with(&of)).collect();
-        assert_eq!(
-            order,
-            [&format!("{of}{subject}"), &format!("{of}{}", subject + 20), &format!("{of}{}", subject + 40)]
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_relay_with_a_wrong_clock_takes_nothing_from_others_too_early_nor_they_from_it() {
-    const LEASE: Duration = Duration::from_secs(60);
-    let url = database();
-    for wrong_by in [-3600, -45, 45, 3600] {
-        let apart = SignedDuration::from_secs(wrong_by);
-        let clock: Clock = Arc::new(move || Timestamp::now() + apart);
-        let (right, wrong) =
-            (open(&url), Arc::new(Postgres::open_with(&url, true, clock.clone()).unwrap()) as AnyStore);
-        waiting(&right, &[&format!("a{wrong_by}/1")]).await;
-        for (mine, my_clock, other, other_clock) in
-            [(&right, clock::system(), &wrong, clock.clone()), (&wrong, clock.clone(), &right, clock::system())]
-        {
-            let claimed = mine.claim(my_clock(), my_clock() + LEASE, Wanted::longest_due(1)).await.unwrap();
-            assert_eq!(claimed.len(), 1, "{wrong_by}");
-            assert_eq!(other.recover(other_clock() + LEASE / 2, 9).await.unwrap().waiting, 0, "{wrong_by}");
-            assert_eq!(other.recover(other_clock() + LEASE * 2, 9).await.unwrap().waiting, 1, "{wrong_by}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_event_that_is_added_while_another_relay_ends_the_one_before_is_not_forgotten() {
-    let url = database();
-    let (one, other) = (open(&url), open(&url));
-    waiting(&one, &["a/0"]).await;
-    let webhook = stored(&one, "evt_more").await;
-    for n in 0..20 {
-        let ending = one.claim(at(2), at(62), Wanted::longest_due(1)).await.unwrap().remove(0);
-        let next = given::event(webhook, "a", &format!("a/{}", n + 1));
-        let added = transact(&other, move |ledger| ledger.add_referral_event(&next));
-        let (ended, added) = join(one.record(attempt(&ending, 2, Then::Delivered)), added).await;
-        ended.unwrap();
-        assert!(added.unwrap());
-    }
-    assert_eq!(keys(&claim(&other, 2).await), ["a/20"]);
-}
-
-#[tokio::test]
-async fn the_same_webhooks_at_two_relays_at_once_are_stored_once() {
-    let url = database();
-    let (one, other) = (open(&url), open(&url));
-    let ids: Vec<String> = (0..40).map(|n| format!("evt_{n}")).collect();
-    // In opposite orders, so that each holds what the other wants next.
-    let there = join_all(ids.iter().map(|id| one.receive(webhook(id))));
-    let back = join_all(ids.iter().rev().map(|id| other.receive(webhook(id))));
-    let (there, back) = join(there, back).await;
-    let receipts: Vec<_> = there.into_iter().chain(back).map(Result::unwrap).collect();
-    assert_eq!(receipts.iter().filter(|receipt| **receipt == Receipt::Stored).count(), 40);
-    let counts = one.counts().await.unwrap();
-    assert_eq!((counts.received, counts.duplicate, counts.undecided), (80, 40, 40));
-}
-
-#[tokio::test]
 async fn a_webhook_that_comes_twice_in_one_flush_is_kept_once() {
     let url = database();
     let store = open(&url);
@@ -257,92 +162,6 @@ async fn one_that_cannot_be_kept_harms_no_other() {
         join_all([webhook("evt_1"), webhook(&long), webhook("evt_2")].map(|webhook| store.receive(webhook)));
     let (receipts, ()) = join(receiving, async { drop(busy) }).await;
     assert_eq!(receipts.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
-}
-
-#[tokio::test]
-async fn relays_that_start_together_make_the_tables_once() {
-    let url = server().url(&server().empty_database());
-    let stores: Vec<_> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..4).map(|_| scope.spawn(|| store::open(&url, true))).collect();
-        starting.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
-    });
-    for store in stores {
-        store.probe().await.unwrap();
-    }
-}
-
-#[test]
-fn tables_of_a_newer_version_are_refused_also_by_a_relay_that_connects_again() {
-    let url = database();
-    server().sql(name(&url), "UPDATE cello_relay_schema SET version = 999");
-    for serves in [true, false] {
-        let refused = store::open(&url, serves).err().unwrap();
-        assert!(matches!(refused, StoreError::TooNew { found: 999, known } if known < 999), "{refused}");
-    }
-}
-
-#[tokio::test]
-async fn a_relay_whose_tables_were_changed_under_it_takes_nothing_more() {
-    let server = Server::start(None);
-    let database = server.empty_database();
-    let store = open(&server.url(&database));
-    server.sql(&database, "UPDATE cello_relay_schema SET version = 999");
-    server.order("restart");
-    assert!(store.receive(webhook("evt_1")).await.is_err());
-    assert!(store.probe().await.is_err());
-}
-
-#[test]
-fn a_command_makes_no_tables() {
-    let database = server().empty_database();
-    let message = store::open(&server().url(&database), false).err().unwrap().to_string();
-    assert!(message.contains("no tables of cello-relay"), "{message}");
-    assert_eq!(server().sql(&database, "SELECT count(*) FROM pg_class WHERE relname = 'webhook'"), "0");
-}
-
-#[test]
-fn what_cannot_be_used_is_refused_with_the_place_and_what_to_do() {
-    let foreign = server().empty_database();
-    server().sql(&foreign, "CREATE TABLE webhook (x int)");
-    server().sql("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
-    let nowhere = server().url(&foreign).replace("relay@", "relay:hunter2@");
-    for (url, problem) in [
-        (server().url(&foreign), "a schema of its own"),
-        (server().url("latin"), "encoding is not UTF8"),
-        (format!("{nowhere}?options=-csearch_path%3Dmissing"), "no schema of its `search_path`"),
-        (format!("{nowhere}_missing"), "create it, or correct its name"),
-        ("postgres://relay:hunter2@localhost:1/relay".to_owned(), "is the server running"),
-    ] {
-        let message = store::open(&url, true).err().unwrap().to_string();
-        assert!(message.contains(problem) && message.contains("postgres://"), "{message}");
-        assert!(!message.contains("hunter2"), "{message}");
-    }
-}
-
-#[test]
-fn an_address_without_the_password_that_the_server_asks_for_is_what_is_wrong_and_not_the_store() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("postgres://relay@{}/relay?sslmode=disable", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.unwrap();
-            let _ = connection.read(&mut [0; 1024]).unwrap();
-            // It asks for a password in clear text.
-            connection.write_all(b"R\0\0\0\x08\0\0\0\x03").unwrap();
-            let _ = connection.read(&mut [0; 1024]);
-        }
-    });
-    let message = store::open(&url, false).err().unwrap().to_string();
-    assert!(message.contains("password missing; are user and password in the address right"), "{message}");
-}
-
-#[tokio::test]
-async fn the_tables_are_made_in_the_schema_that_the_address_names() {
-    let database = server().empty_database();
-    server().sql(&database, "CREATE SCHEMA relay");
-    let store = open(&format!("{}?options=-csearch_path%3Drelay", server().url(&database)));
-    stored(&store, "evt_1").await;
-    assert_eq!(server().sql(&database, "SELECT event_id FROM relay.webhook"), "evt_1");
 }
 
 #[tokio::test]
