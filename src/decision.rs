@@ -176,6 +176,7 @@ codes! {
         RefundWithoutPurchase = "refund_without_purchase", "The purchase was never seen here; it may have been reported before this relay was set up.";
         RefundAmountDerived = "refund_amount_derived", "The webhook gives only the running total, or was told in part with a refund that has failed since; this refund is told from what was told before.";
         RefundOverPurchase = "refund_over_purchase", "With this refund more went back than was paid for the purchase; its payment may have settled other invoices too.";
+        SeveralPeriods = "several_periods", "Several periods were paid at once, so no interval is reported; name one under `plans` if one fits.";
         PartOfInvoice = "part_of_invoice", "The invoice is only named by the payment that completed it, and that payment is less than its total: what credits or an earlier part payment covered is not in the price.";
         PaidByAnother = "paid_by_another", "Another customer paid the invoice; the purchase is that of the customer whose invoice it is.";
         MetadataOnWrongObject = "metadata_on_wrong_object", "A code stands on another object than the customer and is not used.";

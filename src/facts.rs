@@ -16,7 +16,10 @@ use crate::words::words;
 
 pub use code::{CodeAnswer, KnownCode};
 pub use customer::{Customer, KnownCustomer, Metadata, ReferralData};
-pub use payment::{Billing, Invoice, InvoiceLine, KnownPurchase, Refund, RunningTotal};
+pub use payment::{
+    Applied, Billing, Invoice, InvoiceLine, KnownPurchase, Payment, PaymentLink, Refund, RunningTotal, Session,
+    SessionState, Source,
+};
 pub use subscription::{KnownSubscription, Phase, Plan, Subscription};
 
 /// Where a provider's ids are valid: the ids of two providers, or of two connected accounts, may be alike.
@@ -56,11 +59,19 @@ pub struct Reading {
 
 impl Reading {
     pub fn nothing(reason: Reason, message: impl Into<String>) -> Self {
-        Self { nothing: Some(Nothing { reason, message: message.into() }), ..Self::default() }
+        Self { nothing: Some(Nothing { reason, message: message.into(), part_of: None }), ..Self::default() }
     }
 
     pub fn fact(fact: Fact) -> Self {
         Self { facts: vec![fact], ..Self::default() }
+    }
+
+    /// This, of an invoice that the webhook does not complete.
+    pub fn part_of(mut self, invoice: &str) -> Self {
+        if let Some(nothing) = &mut self.nothing {
+            nothing.part_of = Some(invoice.to_owned());
+        }
+        self
     }
 
     pub fn learning(mut self, learned: impl IntoIterator<Item = Learned>) -> Self {
@@ -73,6 +84,9 @@ impl Reading {
 pub struct Nothing {
     pub reason: Reason,
     pub message: String,
+    /// The invoice that the webhook is about without completing it: a refund of this part then finds a decision on the
+    /// purchase.
+    pub part_of: Option<String>,
 }
 
 /// One thing that happened, to be decided on its own.
@@ -198,11 +212,10 @@ pub enum Learned {
     /// A price, which never changes: what period an id stands for. Since 2025-03-31 Stripe's invoices give the id
     /// alone.
     Price(Plan),
-    /// A payment (`pi_…` or `ch_…`) settles this invoice: since 2025-03-31 Stripe's refunds do not say so.
-    Payment {
-        payment: String,
-        invoice: String,
-    },
+    /// How much a payment brought, and by which session.
+    Payment(Payment),
+    /// A payment settles an invoice: since 2025-03-31 Stripe's refunds do not say so.
+    Link(PaymentLink),
 }
 
 #[cfg(test)]
@@ -219,6 +232,7 @@ mod tests {
             plan: Plan::default(),
             seats: Some(3),
             version: 1,
+            ended_at: None,
         }
     }
 

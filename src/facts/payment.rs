@@ -3,6 +3,7 @@
 use super::Plan;
 use crate::interval::Interval;
 use crate::money::Currency;
+use crate::words::words;
 
 /// A fully paid invoice, or a one-time sale without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,94 @@ pub struct Invoice {
     pub email: Option<String>,
     /// The provider's word for why the invoice was made; empty when it says nothing.
     pub billing_reason: String,
+    /// Whose word this is: the invoice's, a Checkout session's or the payment's own.
+    pub source: Source,
+    /// The payments that the webhook names; none where it does not say how the invoice was paid.
+    pub payments: Vec<Applied>,
+    /// Of `amount_paid` what did not come through the provider, such as a bank transfer that was noted by hand. No
+    /// payment stands for it.
+    pub outside: i64,
+    /// Days that the deciding line is billed for; `None` for a prorated one and where the line does not say.
+    pub billed_days: Option<i64>,
+}
+
+/// What states a purchase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Invoice,
+    /// A Checkout session that makes no invoice.
+    Session,
+    /// A payment that may turn out to belong to a session or an invoice.
+    Payment {
+        /// It was authorised first and captured by hand: no session reports such money.
+        captured_by_hand: bool,
+        /// The payment says itself that no invoice stands behind it, as payloads before 2025-03-31 do.
+        without_invoice: bool,
+    },
+}
+
+impl Source {
+    /// A one-time sale, known by its payment.
+    pub fn is_sale(self) -> bool {
+        self != Self::Invoice
+    }
+}
+
+/// A payment that was applied to an invoice. All in minor units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub payment: String,
+    /// How much of it the invoice took; `None` for all that was paid.
+    pub amount: Option<i64>,
+    /// How much the payment brought in all, where that is known.
+    pub total: Option<i64>,
+}
+
+/// What the directory knows of a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Payment {
+    pub id: String,
+    /// How much money it brought, in minor units.
+    pub amount: Option<i64>,
+    /// The Checkout session it was made by.
+    pub session: Option<Session>,
+}
+
+/// A Checkout session as far as its payment concerns it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub id: String,
+    /// Whether the sale is reported by the session itself, by an invoice, or not yet.
+    pub state: SessionState,
+    pub customer: Option<String>,
+    /// What the session is for, in minor units, tax included.
+    pub total: i64,
+    /// The tax in it.
+    pub tax: i64,
+}
+
+words! {
+    /// How the money of a session is reported.
+    SessionState {
+        /// It completed paid: its own webhook reports the sale.
+        Paid = "paid",
+        /// It completed without money, which may still come.
+        Unpaid = "unpaid",
+        /// It makes an invoice, which reports the sale.
+        Invoiced = "invoiced",
+    }
+}
+
+/// A payment settles an invoice, wholly or in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentLink {
+    pub payment: String,
+    pub invoice: String,
+    /// How much of the payment the invoice took, in minor units; `None` for all that was paid.
+    pub amount: Option<i64>,
+    /// Set where `payment` is the charge of this other payment, which has a link of its own: another name for the same
+    /// money.
+    pub charge_of: Option<String>,
 }
 
 /// One line of an invoice, for rules to look at.
@@ -72,6 +161,8 @@ pub enum Billing {
     /// Recurring, but only the billed stretch is known: the word its length stands for, if any. A prorated one tells
     /// nothing.
     Stretch(Option<Interval>),
+    /// Recurring, and the lines bill several periods at once: the amount is no single period's.
+    SeveralPeriods,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,4 +187,6 @@ pub struct RunningTotal {
     pub charge: String,
     /// All that was refunded of the charge so far, in minor units.
     pub total: i64,
+    /// Of that, what was authorised and never captured: it counts as refunded and was never money.
+    pub released: i64,
 }

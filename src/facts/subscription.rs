@@ -1,5 +1,6 @@
 //! Subscriptions and what is paid for by them.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::Period;
@@ -17,6 +18,8 @@ pub struct Subscription {
     pub seats: Option<i64>,
     /// See [`Customer::version`](super::Customer::version).
     pub version: i64,
+    /// When it ended, where the webhook says so. Not kept in the directory.
+    pub ended_at: Option<Timestamp>,
 }
 
 impl Subscription {
@@ -61,6 +64,9 @@ pub struct Plan {
     /// Price or plan id.
     pub price_id: Option<String>,
     pub product_id: Option<String>,
+    /// Billed by use: the quantity on its line is what was used, and nobody's seats.
+    #[serde(default)]
+    pub metered: bool,
 }
 
 impl Plan {

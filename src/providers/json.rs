@@ -29,6 +29,18 @@ pub trait Look {
         self.at(path)?.as_i64()
     }
 
+    /// The same of a number that a fact rests on: `None` only where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When something else stands there: a text, a fraction, or more than 64 bits.
+    fn whole(&self, path: &str) -> Result<Option<i64>, NotUnderstood> {
+        match self.at(path) {
+            None => Ok(None),
+            Some(value) => value.as_i64().map(Some).ok_or_else(|| NotUnderstood::at(path)),
+        }
+    }
+
     fn flag(&self, path: &str) -> Option<bool> {
         self.at(path)?.as_bool()
     }
@@ -53,6 +65,24 @@ pub trait Look {
     /// An empty slice where there is no list.
     fn list(&self, path: &str) -> &[Value] {
         self.at(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A value that is there and is not of the kind it must be; names the place and never the value, which may be a person's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotUnderstood {
+    /// Keys joined by dots.
+    pub path: String,
+}
+
+impl NotUnderstood {
+    pub fn at(path: &str) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The same, seen from where `place` leads to the object that was looked at.
+    pub fn below(self, place: &str) -> Self {
+        Self { path: format!("{place}.{}", self.path) }
     }
 }
 
@@ -212,6 +242,16 @@ mod tests {
         assert_eq!(value.id("f").as_deref(), Some("obj"));
         assert_eq!(value.id("b.d").as_deref(), Some("x"));
         assert!(value.list("b").is_empty());
+    }
+
+    #[test]
+    fn a_number_that_is_there_and_is_no_whole_number_is_never_taken_for_an_absent_one() {
+        let value = json!({"a": 7, "b": null, "c": {"d": "7", "e": 7.5, "f": 9_223_372_036_854_775_808_u64}});
+        assert_eq!([value.whole("a"), value.whole("b"), value.whole("g.h")], [Ok(Some(7)), Ok(None), Ok(None)]);
+        for path in ["c", "c.d", "c.e", "c.f"] {
+            assert_eq!(value.whole(path), Err(NotUnderstood::at(path)));
+        }
+        assert_eq!(NotUnderstood::at("e").below("c").path, "c.e");
     }
 
     #[test]

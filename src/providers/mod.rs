@@ -74,7 +74,7 @@ pub trait Provider: Send + Sync {
     fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError>;
 
     /// Which facts a stored webhook states. Tolerant: unknown keys and values never fail.
-    fn read(&self, body: &[u8]) -> Result<Reading, ReadError>;
+    fn read(&self, body: &[u8]) -> Result<Reading, Unreadable>;
 
     /// The ids by which a person may ask for a webhook that states nothing about anybody: of customers, invoices,
     /// subscriptions and payments. Never an address or a name. A body that cannot be read has none.
@@ -193,6 +193,22 @@ pub enum ReadError {
     NotJson(#[from] serde_json::Error),
     #[error("{kind} without `{field}`: the provider always sends it, so the body is damaged or of an unknown form")]
     Missing { kind: String, field: &'static str },
+    #[error("{kind} with a `{field}` that is not understood: an amount is a whole number of minor units in 64 bits")]
+    NotUnderstood { kind: String, field: String },
+}
+
+/// Why a webhook states no facts, and what it teaches all the same.
+#[derive(Debug, Error)]
+#[error("{problem}")]
+pub struct Unreadable {
+    pub problem: ReadError,
+    pub learned: Vec<Learned>,
+}
+
+impl From<ReadError> for Unreadable {
+    fn from(problem: ReadError) -> Self {
+        Self { problem, learned: vec![] }
+    }
 }
 
 /// A look-up without an answer: the fact is held and the question asked again.

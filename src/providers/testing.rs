@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::chargebee::Chargebee;
 use super::stripe::Stripe;
-use super::{Provider, ReadError};
+use super::{Provider, Unreadable};
 use crate::config::Config;
 use crate::facts::{Detail, Fact, Invoice, Reading, Refund, Subscription};
 
@@ -21,7 +21,7 @@ pub fn stripe_after(kind: &str, object: Value, former: Value) -> Reading {
     try_stripe(kind, object, former).unwrap()
 }
 
-pub fn try_stripe(kind: &str, object: Value, former: Value) -> Result<Reading, ReadError> {
+pub fn try_stripe(kind: &str, object: Value, former: Value) -> Result<Reading, Unreadable> {
     let event = json!({
         "id": "evt_1", "object": "event", "type": kind, "created": AT,
         "data": { "object": object, "previous_attributes": former },

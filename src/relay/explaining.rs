@@ -62,7 +62,8 @@ impl Judge<'_> {
             let id = match learned {
                 Learned::Subscription(subscription) => Some(&subscription.id),
                 Learned::Price(plan) => plan.price_id.as_ref(),
-                Learned::Payment { payment, .. } => Some(payment),
+                Learned::Payment(payment) => Some(&payment.id),
+                Learned::Link(link) => Some(&link.payment),
                 Learned::Customer(_) | Learned::CustomerDeleted { .. } => None,
             };
             id.is_some_and(|id| origin.told.by.contains(&format!("`{id}`")))

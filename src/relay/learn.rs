@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::code::{FRESH, topics_of_answer, withheld_topics};
 use crate::attribution::{attribute, customer_topic, erase_person, merge, payment_topic, subscription_topic, unseen};
-use crate::facts::{CodeAnswer, KnownCode, KnownSubscription, Learned, Scope};
+use crate::facts::{CodeAnswer, KnownCode, KnownSubscription, Learned, PaymentLink, Scope};
 use crate::store::{Ledger, StoreError};
 
 /// Writes what a webhook or look-up taught into the directory. Returns the topics that became known or
@@ -48,7 +48,8 @@ pub fn learn(
                 }
             }
             Learned::Price(plan) => ledger.put_price(scope, plan)?,
-            Learned::Payment { payment, invoice } => {
+            Learned::Payment(_) => {}
+            Learned::Link(PaymentLink { payment, invoice, .. }) => {
                 // One payment may settle several invoices. The first by its id stands for them, whichever came first.
                 if ledger.invoice_of_payment(scope, payment)?.is_none_or(|known| *invoice < known) {
                     ledger.put_payment(scope, payment, invoice)?;

@@ -40,6 +40,7 @@ enum How {
     OneTime,
     Period(Option<Period>),
     Stretch(Option<Interval>),
+    SeveralPeriods,
 }
 
 /// The words Cello is told, and what is odd about them.
@@ -77,6 +78,7 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
         Billing::Recurring => {
             return Ok(Answer::Known(own(How::Period(invoice.plan.period), "the plan on the invoice")));
         }
+        Billing::SeveralPeriods => return Ok(Answer::Known(own(How::SeveralPeriods, "the lines of the invoice"))),
         Billing::Stretch(stretch) => How::Stretch(stretch),
     };
     let subscription = known_subscription(ledger, scope, invoice)?;
@@ -203,6 +205,10 @@ impl Resolution {
             (None, How::Stretch(Some(word))) => {
                 let message = format!("`{word}` was told from the length of the billed period");
                 (Some(word), warn(WarningCode::IntervalDerived, message))
+            }
+            (None, How::SeveralPeriods) => {
+                let message = "several periods were paid at once; name an interval under `plans` if one fits";
+                (None, warn(WarningCode::SeveralPeriods, message.to_owned()))
             }
             (None, How::Period(None) | How::Stretch(None)) => {
                 (None, warn(WarningCode::IntervalUnknown, "nothing tells how often this is billed".to_owned()))

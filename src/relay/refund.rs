@@ -182,7 +182,7 @@ fn untold(
     refund: &Refund,
     purchase: Option<&KnownPurchase>,
 ) -> Result<(Vec<Stretch>, Option<OfCharge>), StoreError> {
-    let Some(RunningTotal { charge, total }) = &refund.running_total else {
+    let Some(RunningTotal { charge, total, .. }) = &refund.running_total else {
         let before = purchase.map_or(0, |purchase| purchase.refunded);
         let piece = refund.amount.map(|amount| (before, before.saturating_add(amount)));
         return Ok((piece.into_iter().collect(), None));

@@ -84,6 +84,7 @@ impl<'a> Input<'a> {
                     Billing::OneTime => Some(Interval::OneTime),
                     Billing::Recurring => word(&invoice.plan),
                     Billing::Stretch(stretch) => stretch,
+                    Billing::SeveralPeriods => None,
                 },
                 plan: Some(&invoice.plan),
                 seats: invoice.seats,

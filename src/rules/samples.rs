@@ -2,7 +2,7 @@
 
 use super::input::{CustomerView, Input};
 use crate::facts::{
-    Billing, Change, Detail, Invoice, InvoiceLine, Metadata, Mode, Phase, Plan, Refund, Scope, Subscription,
+    Billing, Change, Detail, Invoice, InvoiceLine, Metadata, Mode, Phase, Plan, Refund, Scope, Source, Subscription,
 };
 use crate::interval::Period;
 use crate::money::Currency;
@@ -65,6 +65,10 @@ pub fn invoice() -> Invoice {
         email: None,
         price_ids: vec![],
         billing_reason: "subscription_cycle".into(),
+        source: Source::Invoice,
+        payments: vec![],
+        outside: 0,
+        billed_days: None,
     }
 }
 
@@ -102,9 +106,15 @@ pub fn subscription() -> Subscription {
         plan: plan(),
         seats: Some(3),
         version: 1,
+        ended_at: None,
     }
 }
 
 fn plan() -> Plan {
-    Plan { period: Period::parse("month", 1), price_id: Some("price_1".into()), product_id: Some("prod_1".into()) }
+    Plan {
+        period: Period::parse("month", 1),
+        price_id: Some("price_1".into()),
+        product_id: Some("prod_1".into()),
+        metered: false,
+    }
 }

@@ -14,7 +14,7 @@ use cello_relay::facts::{Learned, Reading};
 use cello_relay::providers;
 use cello_relay::providers::chargebee::basic::{self, Credentials};
 use cello_relay::providers::stripe::signature::{self, Verifier};
-use cello_relay::providers::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal};
+use cello_relay::providers::{Envelope, IdentifyError, LookUpError, Provider, Question, Refusal, Unreadable};
 use cello_relay::server::{Handle, Parts, Server};
 use cello_relay::store::*;
 use cello_relay::telemetry::Metrics;
@@ -302,7 +302,7 @@ impl Provider for Toy {
         }
     }
 
-    fn read(&self, _: &[u8]) -> Result<Reading, ReadError> {
+    fn read(&self, _: &[u8]) -> Result<Reading, Unreadable> {
         unreachable!()
     }
     fn mentions(&self, _: &[u8]) -> Vec<String> {

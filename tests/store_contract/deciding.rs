@@ -98,9 +98,11 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
                 period: Some(Period { unit: Unit::Month, count: 3 }),
                 price_id: Some("price_1".into()),
                 product_id: None,
+                metered: false,
             },
             seats: Some(2),
             version: 11,
+            ended_at: None,
         },
         reported: Some("state".into()),
     };
@@ -147,6 +149,7 @@ fn monthly() -> Plan {
         period: Some(Period { unit: Unit::Month, count: 1 }),
         price_id: Some("price_month".into()),
         product_id: Some("prod_1".into()),
+        metered: false,
     }
 }
 

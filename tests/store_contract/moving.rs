@@ -64,7 +64,12 @@ fn customer() -> KnownCustomer {
 }
 
 fn plan() -> Plan {
-    Plan { period: Some(Period { unit: Unit::Month, count: 3 }), price_id: Some("price_1".into()), product_id: None }
+    Plan {
+        period: Some(Period { unit: Unit::Month, count: 3 }),
+        price_id: Some("price_1".into()),
+        product_id: None,
+        metered: false,
+    }
 }
 
 fn subscription() -> cello_relay::facts::Subscription {
@@ -77,6 +82,7 @@ fn subscription() -> cello_relay::facts::Subscription {
         plan: plan(),
         seats: None,
         version: 7,
+        ended_at: None,
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::json::{Look, only};
 use super::metadata::Keys;
-use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, ids};
+use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, Unreadable, ids};
 use crate::config::Config;
 use crate::decision::Reason;
 use crate::facts::{Learned, Mode, Reading};
@@ -98,8 +98,8 @@ impl Provider for Chargebee {
         })
     }
 
-    fn read(&self, body: &[u8]) -> Result<Reading, ReadError> {
-        let body: Value = serde_json::from_slice(body)?;
+    fn read(&self, body: &[u8]) -> Result<Reading, Unreadable> {
+        let body: Value = serde_json::from_slice(body).map_err(ReadError::from)?;
         if body.text("api_version") != Some("v2") {
             return Ok(Reading::nothing(
                 Reason::UnsupportedVersion,
@@ -112,7 +112,7 @@ impl Provider for Chargebee {
         }
         let reading = match event.action() {
             "customer_created" | "customer_changed" => customer::seen(&event)?,
-            "customer_deleted" => return customer::deleted(&event),
+            "customer_deleted" => return Ok(customer::deleted(&event)?),
             "subscription_created" => subscription::created(&event)?,
             "subscription_started" => subscription::started(&event)?,
             "subscription_activated" => subscription::activated(&event)?,

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Event, customer, subscription};
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Plan, Reading};
+use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Plan, Reading, Source};
 use crate::interval::Interval;
 use crate::money::{Currency, share};
 use crate::providers::ReadError;
@@ -178,6 +178,10 @@ fn whole_invoice(event: &Event, id: String, object: &Value) -> (Invoice, Vec<War
         country: object.country("billing_address.country"),
         email: None,
         billing_reason: String::new(),
+        source: Source::Invoice,
+        payments: vec![],
+        outside: 0,
+        billed_days: None,
     };
     (invoice, mixed_subscriptions(&lines, recurring).into_iter().collect())
 }
@@ -201,6 +205,10 @@ fn linked_invoice(event: &Event, id: String, amount: i64) -> Invoice {
         country: None,
         email: None,
         billing_reason: String::new(),
+        source: Source::Invoice,
+        payments: vec![],
+        outside: 0,
+        billed_days: None,
     }
 }
 

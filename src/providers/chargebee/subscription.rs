@@ -106,12 +106,14 @@ pub fn in_content(event: &Event) -> Option<Subscription> {
             period: main.and_then(period).or_else(|| period(object)),
             price_id: main.map_or_else(|| object.owned("plan_id"), |item| item.owned("item_price_id")),
             product_id: None,
+            metered: false,
         },
         seats: main.map_or_else(
             || quantity(object, "plan_quantity", "plan_quantity_in_decimal"),
             |item| quantity(item, "quantity", "quantity_in_decimal"),
         ),
         version: event.version(object),
+        ended_at: None,
     })
 }
 

@@ -3,6 +3,7 @@
 //! `charge.refunded` counts up: `amount_refunded` is all that was given back so far. What Cello is told is this refund
 //! alone, so the former total is taken off. Refund objects (`refund.…`) tell of the same money and are not used.
 
+use super::invoice::links;
 use super::{Event, customer_id};
 use crate::decision::Reason;
 use crate::facts::{Detail, Fact, Learned, Reading, Refund, RunningTotal};
@@ -23,9 +24,7 @@ pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
     let payments: Vec<String> = object.id("payment_intent").into_iter().chain([charge.clone()]).collect();
     let learned: Vec<Learned> = invoice
         .iter()
-        .flat_map(|invoice| {
-            payments.iter().map(|payment| Learned::Payment { payment: payment.clone(), invoice: invoice.clone() })
-        })
+        .flat_map(|invoice| links(object.id("payment_intent"), Some(charge.clone()), invoice, None))
         .collect();
     let fact = Fact {
         at: event.at,
@@ -33,7 +32,7 @@ pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
         detail: Detail::PaymentRefunded(Refund {
             id: format!("{charge}:{total}"),
             amount,
-            running_total: Some(RunningTotal { charge, total }),
+            running_total: Some(RunningTotal { charge, total, released: 0 }),
             currency: object.text("currency").and_then(Currency::parse),
             invoice,
             payments,
@@ -68,7 +67,7 @@ mod tests {
         let reading = stripe_after(KIND, charge(1500), json!({ "amount_refunded": 500 }));
         let refund = reading.refund();
         assert_eq!((refund.id.as_str(), refund.amount), ("ch_1:1500", Some(1000)));
-        assert_eq!(refund.running_total, Some(RunningTotal { charge: "ch_1".into(), total: 1500 }));
+        assert_eq!(refund.running_total, Some(RunningTotal { charge: "ch_1".into(), total: 1500, released: 0 }));
         assert_eq!(refund.currency.as_ref().unwrap().as_str(), "JPY");
     }
 

@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 
+use super::invoice::links;
 use super::{Event, customer_id};
 use crate::decision::{Reason, Warning};
-use crate::facts::{Billing, Detail, Fact, Invoice, Learned, Plan, Reading};
+use crate::facts::{Billing, Detail, Fact, Invoice, Plan, Reading, Source};
 use crate::money::Currency;
 use crate::providers::ReadError;
 use crate::providers::json::Look;
@@ -21,7 +22,7 @@ pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
     let invoiced = object.at("invoice").is_some() || object.flag("invoice_creation.enabled") == Some(true);
     if invoiced || object.at("subscription").is_some() {
         let paid_by = object.id("payment_intent").zip(object.id("invoice"));
-        let learned = paid_by.map(|(payment, invoice)| Learned::Payment { payment, invoice });
+        let learned = paid_by.into_iter().flat_map(|(payment, invoice)| links(Some(payment), None, &invoice, None));
         return Ok(Reading::nothing(Reason::ReportedElsewhere, "`invoice.paid` tells of this sale").learning(learned));
     }
     let mode = object.text("mode").unwrap_or("payment");
@@ -64,6 +65,10 @@ pub fn completed(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
         country: object.country("customer_details.address.country"),
         email: object.owned("customer_details.email").or_else(|| object.owned("customer_email")),
         billing_reason: String::new(),
+        source: Source::Session,
+        payments: vec![],
+        outside: 0,
+        billed_days: None,
     };
     Ok(Reading::fact(Fact {
         at: event.at,
@@ -93,6 +98,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::facts::Learned;
     use crate::providers::testing::{Says, stripe};
 
     const KIND: &str = "checkout.session.completed";
@@ -137,7 +143,12 @@ mod tests {
             assert_eq!(session(changes).reason(), "reported_elsewhere");
         }
         assert_eq!(session(json!({ "invoice_creation": { "enabled": false } })).invoice().id, "pi_1");
-        let link = Learned::Payment { payment: "pi_1".into(), invoice: "in_1".into() };
+        let link = Learned::Link(crate::facts::PaymentLink {
+            payment: "pi_1".into(),
+            invoice: "in_1".into(),
+            amount: None,
+            charge_of: None,
+        });
         assert_eq!(session(json!({ "invoice": "in_1" })).learned, [link], "a refund will ask for it");
     }
 

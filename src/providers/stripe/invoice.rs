@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::subscription::{is_metered, mixed_intervals, plan};
 use super::{Event, customer_id};
 use crate::decision::{Reason, Warning};
-use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Learned, Plan, Reading};
+use crate::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Learned, PaymentLink, Plan, Reading, Source};
 use crate::interval::Interval;
 use crate::money::{Currency, share};
 use crate::providers::ReadError;
@@ -55,22 +55,28 @@ pub fn paid(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
 pub fn payment(event: &Event) -> Reading {
     let object = event.object;
     let learned = object.id("invoice").map(|invoice| {
-        paid_by(object.at("payment")).map(move |payment| Learned::Payment { payment, invoice: invoice.clone() })
+        let id = |key: &str| object.at("payment")?.id(key);
+        links(id("payment_intent"), id("charge"), &invoice, object.int("amount_paid"))
     });
     Reading::nothing(Reason::ReportedElsewhere, "`invoice.paid` tells when the whole invoice is paid")
         .learning(learned.into_iter().flatten())
 }
 
-fn paid_by(payment: Option<&Value>) -> impl Iterator<Item = String> {
-    ["payment_intent", "charge"].into_iter().filter_map(move |key| payment?.id(key))
+/// What links a payment with its invoice: under the id of its intent, and under that of its charge as another name for it.
+pub fn links(intent: Option<String>, charge: Option<String>, invoice: &str, amount: Option<i64>) -> Vec<Learned> {
+    let link = |payment: String, charge_of: Option<String>| {
+        Learned::Link(PaymentLink { payment, invoice: invoice.to_owned(), amount, charge_of })
+    };
+    let of_charge = charge.map(|charge| link(charge, intent.clone()));
+    intent.map(|intent| link(intent, None)).into_iter().chain(of_charge).collect()
 }
 
 fn payments(object: &Value, invoice: &str) -> Vec<Learned> {
-    let listed = object.list("payments.data").iter().flat_map(|entry| paid_by(entry.at("payment")));
-    paid_by(Some(object))
-        .chain(listed)
-        .map(|payment| Learned::Payment { payment, invoice: invoice.to_owned() })
-        .collect()
+    let listed = object.list("payments.data").iter().flat_map(|entry| {
+        let id = |key: &str| entry.at("payment")?.id(key);
+        links(id("payment_intent"), id("charge"), invoice, entry.int("amount_paid"))
+    });
+    links(object.id("payment_intent"), object.id("charge"), invoice, None).into_iter().chain(listed).collect()
 }
 
 fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
@@ -110,6 +116,10 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Invoice {
         country: object.country("customer_address.country"),
         email: object.owned("customer_email"),
         billing_reason: object.owned("billing_reason").unwrap_or_default(),
+        source: Source::Invoice,
+        payments: vec![],
+        outside: 0,
+        billed_days: None,
     }
 }
 
@@ -192,6 +202,7 @@ impl Line {
                     period: None,
                     price_id: line.id("pricing.price_details.price").or_else(|| line.id("price")),
                     product_id: line.id("pricing.price_details.product"),
+                    metered: false,
                 },
             },
             amount: line.int("amount").unwrap_or(0),

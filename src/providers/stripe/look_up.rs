@@ -14,7 +14,7 @@ use stripe_client_core::{CustomizedStripeRequest, RequestBuilder, StripeClient, 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{NAME, customer, subscription};
+use super::{NAME, customer, invoice, subscription};
 use crate::config::Config;
 use crate::facts::Learned;
 use crate::providers::json::Look;
@@ -159,8 +159,8 @@ fn learned_subscription(object: &Value, keys: &Keys, version: i64) -> Vec<Learne
 }
 
 fn learned_payment(object: &Value, payment: &str) -> Vec<Learned> {
-    let invoices = object.list("data").iter().filter_map(|entry| entry.id("invoice"));
-    invoices.map(|invoice| Learned::Payment { payment: payment.to_owned(), invoice }).collect()
+    let entries = object.list("data").iter().filter_map(|entry| Some((entry.id("invoice")?, entry.int("amount_paid"))));
+    entries.flat_map(|(invoice, amount)| invoice::links(Some(payment.to_owned()), None, &invoice, amount)).collect()
 }
 
 fn unavailable(problem: String) -> LookUpError {

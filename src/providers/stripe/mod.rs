@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::json::{Look, only};
 use super::metadata::Keys;
-use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, ids};
+use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, Unreadable, ids};
 use crate::config::Config;
 use crate::decision::Reason;
 use crate::facts::{Learned, Mode, Reading};
@@ -101,8 +101,8 @@ impl Provider for Stripe {
         })
     }
 
-    fn read(&self, body: &[u8]) -> Result<Reading, ReadError> {
-        let body: Value = serde_json::from_slice(body)?;
+    fn read(&self, body: &[u8]) -> Result<Reading, Unreadable> {
+        let body: Value = serde_json::from_slice(body).map_err(ReadError::from)?;
         if is_thin(&body) {
             return Ok(Reading::nothing(
                 Reason::UnsupportedVersion,
@@ -110,7 +110,7 @@ impl Provider for Stripe {
             ));
         }
         let event = Event::new(&body)?;
-        match event.kind {
+        let reading = match event.kind {
             "customer.created" => customer::created(&event, &self.keys),
             "customer.updated" => customer::updated(&event, &self.keys),
             "customer.deleted" => customer::deleted(&event),
@@ -136,7 +136,8 @@ impl Provider for Stripe {
                 "`invoice.paid` or the Checkout session tells of this payment",
             )),
             kind => Ok(Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{kind}`"))),
-        }
+        };
+        Ok(reading?)
     }
 
     fn mentions(&self, body: &[u8]) -> Vec<String> {

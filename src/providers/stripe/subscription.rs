@@ -153,6 +153,7 @@ pub fn subscription(object: &Value, version: i64) -> Option<Subscription> {
         plan: main.map(|item| item.plan.clone()).unwrap_or_default(),
         seats: main.and_then(|item| item.quantity),
         version,
+        ended_at: None,
     })
 }
 
@@ -206,6 +207,7 @@ pub fn plan(price: &Value) -> Plan {
             .and_then(|unit| Period::parse(unit, recurring.int("interval_count").unwrap_or(1))),
         price_id: price.owned("id"),
         product_id: price.id("product"),
+        metered: is_metered(price),
     }
 }
 

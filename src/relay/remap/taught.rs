@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use crate::attribution::{Attribution, attribute};
-use crate::facts::{Customer, Detail, Fact, KnownCustomer, Learned, ReferralData};
+use crate::facts::{Customer, Detail, Fact, KnownCustomer, Learned, PaymentLink, ReferralData};
 use crate::store::{About, Known};
 
 /// What a look-up could tell about `fact`.
@@ -56,7 +56,10 @@ pub fn learned(there: Known, here: Known, now: Timestamp, organization_mode: boo
     }
     learned.extend(there.prices.into_iter().filter(|price| !here.prices.contains(price)).map(Learned::Price));
     let payments = there.payments.into_iter().filter(|payment| !here.payments.contains(payment));
-    learned.extend(payments.map(|(payment, invoice)| Learned::Payment { payment, invoice }));
+    learned.extend(
+        payments
+            .map(|(payment, invoice)| Learned::Link(PaymentLink { payment, invoice, amount: None, charge_of: None })),
+    );
     if let Some(customer) = &there.customer {
         let (known, knew) = (attribute(Some(customer), organization_mode), here.customer.as_ref());
         let is_news = match attribute(knew, organization_mode) {

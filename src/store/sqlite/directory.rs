@@ -232,7 +232,7 @@ fn plan_of(row: &Row<'_>) -> rusqlite::Result<Plan> {
         Some(count) => Some(Period { unit: from_word(row, "period_unit")?, count }),
         None => None,
     };
-    Ok(Plan { period, price_id: row.get("price_id")?, product_id: row.get("product_id")? })
+    Ok(Plan { period, price_id: row.get("price_id")?, product_id: row.get("product_id")?, metered: false })
 }
 
 fn subscription_of(row: &Row<'_>) -> rusqlite::Result<Subscription> {
@@ -245,5 +245,6 @@ fn subscription_of(row: &Row<'_>) -> rusqlite::Result<Subscription> {
         plan: plan_of(row)?,
         seats: row.get("seats")?,
         version: row.get("version")?,
+        ended_at: None,
     })
 }

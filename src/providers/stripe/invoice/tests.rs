@@ -303,7 +303,7 @@ fn payments_are_learned_wherever_they_are_named() {
         .learned
         .iter()
         .map(|learned| match learned {
-            Learned::Payment { payment, invoice } if invoice == "in_1" => payment.as_str(),
+            Learned::Link(link) if link.invoice == "in_1" => link.payment.as_str(),
             other => panic!("{other:?}"),
         })
         .collect();

@@ -16,7 +16,9 @@ use cello_relay::decision::Reason;
 use cello_relay::facts::{Learned, Reading};
 use cello_relay::providers::json::{Look, only};
 use cello_relay::providers::metadata::Keys;
-use cello_relay::providers::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, ids};
+use cello_relay::providers::{
+    Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, Unreadable, ids,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -29,6 +31,23 @@ pub struct Paddle {
 impl Paddle {
     pub fn new(secret: &str, config: &Config) -> Self {
         Self { secret: secret.to_owned(), keys: Keys::new(&config.metadata) }
+    }
+}
+
+impl Paddle {
+    fn facts(&self, body: &[u8]) -> Result<Reading, ReadError> {
+        let body: Value = serde_json::from_slice(body)?;
+        let event = Event::new(&body)?;
+        match event.kind {
+            "customer.created" | "customer.updated" => customer::seen(&event, &self.keys),
+            "subscription.created" => subscription::created(&event),
+            "subscription.activated" | "subscription.updated" => subscription::changed(&event),
+            "subscription.canceled" => subscription::ended(&event),
+            "transaction.completed" => payment::completed(&event),
+            // A refund is requested first and approved later, or at once.
+            "adjustment.created" | "adjustment.updated" => payment::adjusted(&event),
+            kind => Ok(Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{kind}`"))),
+        }
     }
 }
 
@@ -65,19 +84,8 @@ impl Provider for Paddle {
         })
     }
 
-    fn read(&self, body: &[u8]) -> Result<Reading, ReadError> {
-        let body: Value = serde_json::from_slice(body)?;
-        let event = Event::new(&body)?;
-        match event.kind {
-            "customer.created" | "customer.updated" => customer::seen(&event, &self.keys),
-            "subscription.created" => subscription::created(&event),
-            "subscription.activated" | "subscription.updated" => subscription::changed(&event),
-            "subscription.canceled" => subscription::ended(&event),
-            "transaction.completed" => payment::completed(&event),
-            // A refund is requested first and approved later, or at once.
-            "adjustment.created" | "adjustment.updated" => payment::adjusted(&event),
-            kind => Ok(Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{kind}`"))),
-        }
+    fn read(&self, body: &[u8]) -> Result<Reading, Unreadable> {
+        Ok(self.facts(body)?)
     }
 
     fn mentions(&self, body: &[u8]) -> Vec<String> {

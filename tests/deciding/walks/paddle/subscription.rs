@@ -60,6 +60,7 @@ fn read(event: &Event) -> Result<Subscription, ReadError> {
         plan: main.map(plan).unwrap_or_default(),
         seats: main.and_then(|item| item.int("quantity")),
         version: event.version(),
+        ended_at: None,
     })
 }
 
@@ -75,5 +76,6 @@ pub fn plan(item: &Value) -> Plan {
         period: cycle.and_then(|cycle| Period::parse(cycle.text("interval")?, cycle.int("frequency")?)),
         price_id: item.owned("price.id"),
         product_id: item.owned("price.product_id"),
+        metered: false,
     }
 }
