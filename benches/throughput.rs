@@ -120,7 +120,7 @@ async fn tell(store: &Arc<dyn Store>, config: Config, webhooks: usize) {
 
 fn webhook(provider: &dyn Provider, number: usize) -> NewWebhook {
     let body = webhooks::customer_created(number, false).into_bytes();
-    let envelope = provider.identify(&body).unwrap();
+    let envelope = provider.identify(None, &body).unwrap();
     NewWebhook {
         scope: Scope { provider: provider.name().to_owned(), account: envelope.account },
         event_id: envelope.event_id,

@@ -22,12 +22,13 @@ pub use payment::{
 };
 pub use subscription::{KnownSubscription, Phase, Plan, Subscription};
 
-/// Where a provider's ids are valid: the ids of two providers, or of two connected accounts, may be alike.
+/// Where a provider's ids are valid: the ids of two providers, of two connected accounts, or of two Chargebee sites, may
+/// be alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Name of the provider, such as `stripe`.
     pub provider: String,
-    /// The connected account; empty for the operator's own.
+    /// The connected account, or the named Chargebee site; empty for the operator's own.
     pub account: String,
 }
 

@@ -20,8 +20,8 @@ use serde_json::Value;
 use crate::cello::wire;
 use crate::config::Config;
 use crate::decision::{Decision, Reason, Verdict, Warning};
-use crate::facts::Scope;
-use crate::providers::{self, Provider};
+use crate::facts::{Mode, Scope};
+use crate::providers::{self, Provider, chargebee};
 use crate::relay::decide::{Decided, decide};
 use crate::relay::policy::Policy;
 use crate::rules::Rules;
@@ -44,6 +44,11 @@ pub struct Args {
     /// Of a single webhook it is shown anyway, and with --json of all.
     #[arg(long, conflicts_with = "summary")]
     pub explain: bool,
+    /// Take Chargebee's webhooks for those of this site, one of [chargebee.sites.NAME], instead of the unnamed one
+    ///
+    /// Webhooks do not name their site. Files of several sites are mapped one site at a time, since ids may be alike.
+    #[arg(long, value_name = "NAME")]
+    pub site: Option<String>,
 }
 
 /// One webhook and what came of it; the `--json` form is one line of it.
@@ -102,6 +107,8 @@ pub struct Mapper {
     providers: Vec<Arc<dyn Provider>>,
     policy: Policy,
     store: Scratch,
+    /// Whose Chargebee's webhooks are, if not the unnamed site's.
+    site: Option<(String, Option<Mode>)>,
     /// Bytes of one webhook.
     limit: usize,
 }
@@ -117,7 +124,12 @@ impl Mapper {
         policy.mode = None;
         policy.asks_nobody = Some(SaidOfCodes::default());
         let store = Scratch::new().context("a temporary store could not be made")?;
-        Ok(Self { providers, policy, store, limit: config.server.body_limit })
+        Ok(Self { providers, policy, store, site: None, limit: config.server.body_limit })
+    }
+
+    /// Takes Chargebee's webhooks for those of this site from now on.
+    pub fn of_site(self, name: &str, mode: Option<Mode>) -> Self {
+        Self { site: Some((name.to_owned(), mode)), ..self }
     }
 
     /// Maps a file that holds one webhook; what is wrong with it stands in the result.
@@ -150,10 +162,13 @@ impl Mapper {
                 return Ok(Mapped::failed(file, None, message));
             }
         };
-        let envelope = match provider.identify(&body) {
+        let mut envelope = match provider.identify(None, &body) {
             Ok(envelope) => envelope,
             Err(problem) => return Ok(Mapped::failed(file, Some(provider.name()), problem.to_string())),
         };
+        if let Some((name, mode)) = self.site.as_ref().filter(|_| provider.name() == chargebee::NAME) {
+            (envelope.account, envelope.mode) = (name.clone(), *mode);
+        }
         let (event_id, kind) = (envelope.event_id.clone(), envelope.kind.clone());
         let webhook = NewWebhook {
             scope: Scope { provider: provider.name().to_owned(), account: envelope.account },

@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use thiserror::Error;
 
-use crate::config::{Config, LogFormat, Purpose, Triggers};
+use crate::config::{Config, LogFormat, Purpose, Site, Triggers};
 use crate::rules::Rules;
 
 /// Turns the webhooks of Stripe and Chargebee into referral events for Cello, and delivers them until Cello has them.
@@ -143,6 +143,24 @@ impl Cli {
 /// The settings for `purpose`.
 pub fn load(file: Option<&Path>, purpose: Purpose) -> Result<Config> {
     Ok(Config::load(file, std::env::vars_os(), purpose)?)
+}
+
+/// The site that `--site` names.
+///
+/// # Errors
+///
+/// A [`Trouble`] when the settings have no such site.
+pub fn chargebee_site<'a>(config: &'a Config, name: &str) -> Result<&'a Site> {
+    let sites = &config.chargebee.sites;
+    let site = sites.get(name).ok_or_else(|| {
+        let known: Vec<String> = sites.keys().map(|name| format!("`{name}`")).collect();
+        let fix = match known.as_slice() {
+            [] => "leave out --site, or add the site to relay.toml".to_owned(),
+            known => format!("name one of {}, or add the site to relay.toml", known.join(", ")),
+        };
+        Trouble { what: format!("the settings have no Chargebee site {name:?}"), place: "--site".to_owned(), fix }
+    });
+    Ok(site?)
 }
 
 /// The operator's rules, else the shipped ones; without the subscription triggers where the settings say so.

@@ -19,8 +19,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::serve::Running;
-use super::{Exit, files, load, output};
-use crate::config::{Config, Purpose};
+use super::{Exit, chargebee_site, files, load, output};
+use crate::config::{Chargebee, Config, Purpose};
 use crate::http;
 use crate::providers::{self, Provider};
 use crate::store::{self, Life, Sqlite, Store, WebhookState};
@@ -46,6 +46,9 @@ pub struct Args {
     /// Send Chargebee's webhooks with these credentials instead of the first configured ones
     #[arg(long, value_name = "USER:PASSWORD")]
     pub chargebee_credentials: Option<String>,
+    /// Send Chargebee's webhooks as this site, one of [chargebee.sites.NAME], instead of the unnamed or the first one
+    #[arg(long, value_name = "NAME", conflicts_with = "chargebee_credentials")]
+    pub site: Option<String>,
 }
 
 pub async fn run(args: Args, settings: Option<&Path>, json: bool) -> Result<Exit> {
@@ -58,6 +61,14 @@ pub async fn run(args: Args, settings: Option<&Path>, json: bool) -> Result<Exit
     if let Some(credentials) = args.chargebee_credentials {
         config.chargebee.credentials = vec![SecretString::from(credentials)];
     }
+    if let Some(name) = &args.site {
+        // The only one left is the one that is signed for.
+        let site = chargebee_site(&config, name)?.clone();
+        config.chargebee.credentials.clear();
+        config.chargebee.sites = [(name.clone(), site)].into();
+    } else if args.to.is_none() {
+        config.chargebee.sites.clear();
+    }
     let played = match args.to {
         Some(url) => play_to(&url, &config, &files).await?,
         None => play_here(config, &files).await?,
@@ -65,7 +76,8 @@ pub async fn run(args: Args, settings: Option<&Path>, json: bool) -> Result<Exit
     rows::print(&played, json)
 }
 
-/// Plays to a relay of our own, which is gone afterwards.
+/// Plays to a relay of our own, which is gone afterwards. It takes Chargebee's webhooks of one site: the only one that
+/// has a name, else the unnamed one.
 async fn play_here(mut config: Config, files: &[PathBuf]) -> Result<Vec<Played>> {
     let folder = tempfile::tempdir().context("there is no temporary folder to keep the store in")?;
     config.database_url = format!("sqlite:{}", folder.path().join("relay.db").display());
@@ -74,7 +86,9 @@ async fn play_here(mut config: Config, files: &[PathBuf]) -> Result<Vec<Played>>
     config.cello.environment = crate::config::Environment::Local;
     // Throw-away secrets: without any, a provider would be off.
     config.stripe.webhook_secrets = vec![SecretString::from(throw_away("whsec_"))];
-    config.chargebee.credentials = vec![SecretString::from(throw_away("replay:"))];
+    let Chargebee { credentials, sites, .. } = &mut config.chargebee;
+    let credentials = sites.values_mut().next().map_or(credentials, |site| &mut site.credentials);
+    *credentials = vec![SecretString::from(throw_away("replay:"))];
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.database_url, true)?);
     let relay = Running::start(config, store.clone(), true).await?;
     let url = Url::parse(&relay.receive_url)?;
@@ -135,13 +149,14 @@ impl Player {
         let Some(provider) = recognised else {
             bail!("{name} is no webhook of Stripe or Chargebee; a fixture is the exact body of one webhook");
         };
-        let envelope = provider.identify(&body)?;
+        let credential = provider.sign(&body, Timestamp::now());
+        let envelope = provider.identify(Some(&credential), &body)?;
         let mut url = self.url.clone();
         url.set_path(&format!("{}/webhooks/{}", self.url.path().trim_end_matches('/'), provider.name()));
         let answer = self
             .http
             .post(url)
-            .header(provider.credential_header(), provider.sign(&body, Timestamp::now()))
+            .header(provider.credential_header(), credential)
             .header(CONTENT_TYPE, "application/json")
             .body(body)
             .send()
@@ -155,6 +170,7 @@ impl Player {
         Ok(Played {
             file: name,
             provider: provider.name(),
+            account: envelope.account,
             event_id: envelope.event_id,
             kind: envelope.kind,
             status,
@@ -195,7 +211,11 @@ impl Player {
     async fn life(&self, played: &Played) -> Result<Option<Life>> {
         let Some(store) = &self.store else { return Ok(None) };
         let lives = store.life(&played.event_id).await?;
-        Ok(lives.into_iter().find(|life| life.event_id == played.event_id && life.provider == played.provider))
+        let is_of = |life: &Life| {
+            (life.provider.as_str(), &life.account, &life.event_id)
+                == (played.provider, &played.account, &played.event_id)
+        };
+        Ok(lives.into_iter().find(is_of))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::{Exit, Trouble, rules_in_force};
 use crate::cello::{Client, Sandbox};
 use crate::clock;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, chargebee_key};
 use crate::providers::{self, Provider};
 use crate::relay::policy::Policy;
 use crate::relay::{self, Relay};
@@ -187,11 +187,12 @@ impl Running {
                  their invoice by invoice_payment.paid alone"
             );
         }
-        if !chargebee.credentials.is_empty() && chargebee.mode.is_none() && cello.environment == Environment::Production
-        {
+        let of_unknown_mode = chargebee.sites_that_are_on().filter(|(_, site)| site.mode.is_none());
+        for (name, _) in of_unknown_mode.filter(|_| cello.environment == Environment::Production) {
             tracing::warn!(
-                "chargebee.mode is not set: webhooks of a Chargebee test site would reach Cello's production, since \
-                 they do not say what they are"
+                "{} is not set: webhooks of a Chargebee test site would reach Cello's production, since they do not \
+                 say what they are",
+                chargebee_key(name, "mode")
             );
         }
     }

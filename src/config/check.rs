@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::load::Loader;
 use super::problem::Wrong;
 use super::settings::find;
-use super::{Config, Environment};
+use super::{Config, Environment, sites};
 
 /// What the settings are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub enum Purpose {
 pub(super) fn check(loader: &mut Loader, purpose: Purpose) {
     if matches!(purpose, Purpose::Serve | Purpose::ServeSandbox) {
         require_provider(loader);
+        loader.problems.extend(sites::require_credentials(loader));
     }
     if matches!(purpose, Purpose::Serve | Purpose::CelloOnly) {
         require_cello(loader);
@@ -38,7 +39,8 @@ pub(super) fn check(loader: &mut Loader, purpose: Purpose) {
 fn require_provider(loader: &mut Loader) {
     let names = ["stripe.webhook_secrets", "chargebee.credentials"];
     // One that was given and refused has a problem of its own.
-    if names.iter().any(|name| loader.places.contains_key(name)) {
+    let of_sites = loader.places.keys().any(|key| key.starts_with(sites::TABLE));
+    if of_sites || names.iter().any(|name| loader.places.contains_key(*name)) {
         return;
     }
     let place = names.map(variable).join("; ");
@@ -91,6 +93,7 @@ fn fit_together(loader: &mut Loader) {
                 .at(place(loader, &["server.bind", "admin.bind"])),
         );
     }
+    problems.extend(sites::check_pairs(loader));
     loader.problems.extend(problems);
 }
 
@@ -114,7 +117,7 @@ fn complete_cello(config: &mut Config, purpose: Purpose) {
 
 /// Where the settings were given, or where the first of them could be.
 fn place(loader: &Loader, keys: &[&'static str]) -> String {
-    let given: Vec<&str> = keys.iter().filter_map(|key| loader.places.get(key).map(String::as_str)).collect();
+    let given: Vec<&str> = keys.iter().filter_map(|key| loader.places.get(*key).map(String::as_str)).collect();
     if given.is_empty() { keys.iter().copied().map(variable).collect::<Vec<_>>().join("; ") } else { given.join("; ") }
 }
 

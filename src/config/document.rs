@@ -12,7 +12,8 @@ pub fn example() -> String {
     for setting in SETTINGS {
         let (of, name) = setting.key.rsplit_once('.').unwrap_or(("", setting.key));
         if of != section && !matches!(setting.field, Field::Plans) {
-            text.push_str(&format!("\n[{of}]\n"));
+            let header = if setting.is_of_site() { "# [chargebee.sites.eu]".into() } else { format!("[{of}]") };
+            text.push_str(&format!("\n{header}\n"));
             section = of;
         }
         text.push('\n');

@@ -10,8 +10,9 @@ use std::time::Duration;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::Config;
 use super::problem::{Wrong, nearest};
+use super::{Config, sites};
+use crate::facts::Mode;
 
 /// A place in the configuration.
 type Slot<T> = fn(&mut Config) -> &mut T;
@@ -42,6 +43,9 @@ pub(super) enum Field {
     Secrets(Slot<Vec<SecretString>>),
     /// `user:password`.
     Credentials(Slot<Vec<SecretString>>),
+    /// The same of one of several sites, whose name is in the key.
+    SiteCredentials,
+    SiteMode,
     /// A table of tables, which only `relay.toml` can hold.
     Plans,
 }
@@ -56,11 +60,16 @@ pub(super) enum Given {
 
 impl Field {
     pub fn is_secret(&self) -> bool {
-        matches!(self, Self::Secret(_) | Self::Secrets(_) | Self::Credentials(_))
+        matches!(self, Self::Secret(_) | Self::Secrets(_) | Self::Credentials(_) | Self::SiteCredentials)
+    }
+
+    /// Whether its key stands for one of each site.
+    pub fn is_of_site(&self) -> bool {
+        matches!(self, Self::SiteCredentials | Self::SiteMode)
     }
 
     pub fn is_list(&self) -> bool {
-        matches!(self, Self::Texts(_) | Self::Secrets(_) | Self::Credentials(_))
+        matches!(self, Self::Texts(_) | Self::Secrets(_) | Self::Credentials(_) | Self::SiteCredentials)
     }
 
     /// A value from a variable or a mounted file. `None` where it has not the form.
@@ -75,7 +84,7 @@ impl Field {
             Self::Flag(_) => text.trim().parse().ok().map(Given::Flag),
             // Secrets keep their spaces, so that a stray one is told and not guessed at.
             Self::Texts(_) => Some(Given::Texts(text.split(',').map(|part| part.trim().to_owned()).collect())),
-            Self::Secrets(_) | Self::Credentials(_) => {
+            Self::Secrets(_) | Self::Credentials(_) | Self::SiteCredentials => {
                 Some(Given::Texts(text.split(',').map(ToOwned::to_owned).collect()))
             }
             _ => Some(Given::Text(text.to_owned())),
@@ -115,9 +124,12 @@ impl Field {
                 let secrets = each(key, texts, |key, text| unspaced(key, not_blank(key, text)?))?;
                 *slot(config) = secrets.into_iter().map(SecretString::from).collect();
             }
-            (Self::Credentials(slot), Given::Texts(texts)) => {
-                let pairs = each(key, texts, credentials)?;
-                *slot(config) = pairs.into_iter().map(SecretString::from).collect();
+            (Self::Credentials(slot), Given::Texts(texts)) => *slot(config) = pairs(key, texts)?,
+            (Self::SiteCredentials, Given::Texts(texts)) => sites::site(key, config)?.credentials = pairs(key, texts)?,
+            (Self::SiteMode, Given::Text(text)) => {
+                let site = sites::site(key, config)?;
+                word(key, &text, MODES)?;
+                site.mode = Some(mode(&text));
             }
             _ => return Err(self.wrong_form(key)),
         }
@@ -133,7 +145,7 @@ impl Field {
             | Self::Hours(..)
             | Self::Days(..) => ("a whole number", "write digits alone, without quotes or unit"),
             Self::Flag(_) => ("true or false", "write true or false, without quotes"),
-            Self::Texts(_) | Self::Secrets(_) | Self::Credentials(_) => {
+            Self::Texts(_) | Self::Secrets(_) | Self::Credentials(_) | Self::SiteCredentials => {
                 ("a list of texts", "write it as [\"one\", \"two\"], also where it is only one")
             }
             Self::Plans => ("a table", "write a line such as [plans.\"price_123\"] and the plan's words below it"),
@@ -160,7 +172,9 @@ impl Field {
             Self::Flag(slot) => Some(slot(config).to_string()),
             Self::Word { get, .. } => get(config).map(|word| quoted(&word)),
             Self::Texts(slot) => Some(toml::Value::from(slot(config).clone()).to_string()),
-            Self::Secret(_) | Self::Secrets(_) | Self::Credentials(_) | Self::Plans => None,
+            Self::Secret(_) | Self::Secrets(_) | Self::Credentials(_) => None,
+            // There may be any number of them.
+            Self::SiteCredentials | Self::SiteMode | Self::Plans => None,
         }
     }
 }
@@ -190,6 +204,18 @@ fn unspaced(key: &str, text: String) -> Result<String, Wrong> {
         return Err(Wrong::new(what, "copy it again without spaces or line breaks, within it and at its ends"));
     }
     Ok(text)
+}
+
+/// The words of `chargebee.mode` and of each site's.
+pub(super) const MODES: &[&str] = &["live", "test"];
+
+/// Only called with one of [`MODES`].
+pub(super) fn mode(word: &str) -> Mode {
+    if word == "live" { Mode::Live } else { Mode::Test }
+}
+
+fn pairs(key: &str, texts: Vec<String>) -> Result<Vec<SecretString>, Wrong> {
+    Ok(each(key, texts, credentials)?.into_iter().map(SecretString::from).collect())
 }
 
 fn credentials(key: &str, text: String) -> Result<String, Wrong> {

@@ -15,7 +15,7 @@ use super::check::{self, Purpose};
 use super::field::{Field, Given, not_blank, word};
 use super::problem::{ConfigError, Problem, Wrong, nearest};
 use super::settings::{SETTINGS, Setting, find};
-use super::{Config, PlanWords};
+use super::{Config, PlanWords, sites};
 use crate::interval::Interval;
 
 /// Read when no file is named, if it is there.
@@ -66,8 +66,8 @@ impl Config {
 pub(super) struct Loader {
     pub config: Config,
     pub problems: Vec<Problem>,
-    /// Where each setting was given last, also where it was refused.
-    pub places: BTreeMap<&'static str, String>,
+    /// Where each setting was given last, also where it was refused; by key, with the name of the site where it is of one.
+    pub places: BTreeMap<String, String>,
 }
 
 impl Loader {
@@ -98,49 +98,58 @@ impl Loader {
     }
 
     fn variable(&mut self, name: &str, value: &OsString, all: &BTreeMap<String, OsString>) -> Result<(), Wrong> {
-        let by_name = |name: &str| SETTINGS.iter().find(|setting| setting.variable() == name);
         let text = || value.to_str().ok_or_else(|| Wrong::new("the variable is not UTF-8", "give it as UTF-8 text"));
-        if let Some(setting) = by_name(name) {
+        if let Some((setting, key)) = named_by(name) {
             let text = text()?;
-            return self.text(setting, name.to_owned(), text);
+            return self.text(setting, key, name.to_owned(), text);
         }
-        let Some((base, setting)) =
-            name.strip_suffix("_FILE").and_then(|base| by_name(base).map(|setting| (base, setting)))
-        else {
+        let named =
+            name.strip_suffix("_FILE").and_then(|base| named_by(base).map(|(setting, key)| (base, setting, key)));
+        let Some((base, setting, key)) = named else {
             return Err(unknown_variable(name));
         };
         if all.contains_key(base) {
-            let what = format!("`{}` is given twice, as {base} and as {name}", setting.key);
+            let what = format!("`{key}` is given twice, as {base} and as {name}");
             return Err(Wrong::new(what, "remove one of the two variables"));
         }
-        let path = not_blank(setting.key, text()?.to_owned())?;
+        let path = not_blank(&key, text()?.to_owned())?;
         let content = fs::read_to_string(&path).map_err(|problem| {
-            let what = format!("the file for `{}` cannot be read: {path}: {problem}", setting.key);
+            let what = format!("the file for `{key}` cannot be read: {path}: {problem}");
             Wrong::new(what, "correct the path, or let the user that runs this program read the file")
         })?;
         let content = content.strip_suffix('\n').unwrap_or(&content);
         let content = content.strip_suffix('\r').unwrap_or(content);
-        self.text(setting, format!("{path}, named by {name}"), content)
+        self.text(setting, key, format!("{path}, named by {name}"), content)
     }
 
     /// A value from a variable or a mounted file.
-    fn text(&mut self, setting: &'static Setting, place: String, text: &str) -> Result<(), Wrong> {
-        self.places.insert(setting.key, place);
+    fn text(&mut self, setting: &'static Setting, key: String, place: String, text: &str) -> Result<(), Wrong> {
+        self.places.insert(key.clone(), place);
         if matches!(setting.field, Field::Plans) {
             let what = "`plans` cannot be given in the environment";
             return Err(Wrong::new(what, "write a table for each plan into relay.toml"));
         }
-        let text = not_blank(setting.key, text.to_owned())?;
+        let text = not_blank(&key, text.to_owned())?;
         match setting.field.parse(&text) {
-            Some(given) => setting.field.accept(setting.key, given, &mut self.config),
-            None => Err(setting.field.wrong_form(setting.key)),
+            Some(given) => setting.field.accept(&key, given, &mut self.config),
+            None => Err(setting.field.wrong_form(&key)),
         }
     }
 }
 
+/// The setting that a variable is, and its key.
+fn named_by(variable: &str) -> Option<(&'static Setting, String)> {
+    let mut others = SETTINGS.iter().filter(|setting| !setting.is_of_site());
+    let other = others.find(|setting| setting.variable() == variable);
+    other.map(|setting| (setting, setting.key.to_owned())).or_else(|| sites::named_by(variable))
+}
+
 fn unknown_variable(name: &str) -> Wrong {
+    if let Some(wrong) = sites::unknown_variable(name) {
+        return wrong;
+    }
     let key = name.trim_start_matches(PREFIX).replace("__", ".");
-    let fix = match nearest(&key, SETTINGS.iter().map(|setting| setting.key)).and_then(find) {
+    let fix = match nearest(&key, keys()).and_then(find) {
         Some(setting) => format!("write {}, if that is what was meant; else remove the variable", setting.variable()),
         None => "remove the variable".into(),
     };
@@ -179,7 +188,15 @@ impl File<'_> {
                     self.plans(plans);
                     Ok(())
                 }
-                (Some(setting), value) => self.setting(setting, place.clone(), value),
+                (Some(setting), value) => self.setting(setting, key, place.clone(), value),
+                (None, DeValue::Table(table)) if key == sites::TABLE => {
+                    self.sites(table);
+                    Ok(())
+                }
+                (None, _) if key == sites::TABLE => Err(Wrong::new(
+                    format!("`{key}` is a table of sites, not a setting"),
+                    format!("write a line such as [{key}.eu] and the site's `credentials` and `mode` below it"),
+                )),
                 (None, DeValue::Table(section)) if sections().any(|known| known == key) => {
                     self.table(&format!("{key}."), section);
                     Ok(())
@@ -196,10 +213,47 @@ impl File<'_> {
         }
     }
 
-    fn setting(&mut self, setting: &'static Setting, place: String, value: &DeValue<'_>) -> Result<(), Wrong> {
-        self.loader.places.insert(setting.key, place);
-        let given = given(value).ok_or_else(|| setting.field.wrong_form(setting.key))?;
-        setting.field.accept(setting.key, given, &mut self.loader.config)
+    fn setting(
+        &mut self,
+        setting: &'static Setting,
+        key: String,
+        place: String,
+        value: &DeValue<'_>,
+    ) -> Result<(), Wrong> {
+        self.loader.places.insert(key.clone(), place);
+        let given = given(value).ok_or_else(|| setting.field.wrong_form(&key))?;
+        setting.field.accept(&key, given, &mut self.loader.config)
+    }
+
+    fn sites(&mut self, sites: &DeTable<'_>) {
+        for (name, value) in sites {
+            let place = self.place(name);
+            self.loader.places.insert(format!("{}.{}", sites::TABLE, name.get_ref()), place.clone());
+            if let Err(wrong) = self.site(name.get_ref(), value.get_ref()) {
+                self.loader.problems.push(wrong.at(place));
+            }
+        }
+    }
+
+    /// `Err` is about the site as a whole; what is wrong within it has its own place.
+    fn site(&mut self, name: &str, value: &DeValue<'_>) -> Result<(), Wrong> {
+        sites::check_name(name)?;
+        let DeValue::Table(table) = value else {
+            let what = format!("`{}.{name}` is a site, not a setting", sites::TABLE);
+            return Err(Wrong::new(what, format!("write [{}.{name}] and its settings below it", sites::TABLE)));
+        };
+        self.loader.config.chargebee.sites.entry(name.to_owned()).or_default();
+        for (word, value) in table {
+            let (key, place) = (sites::key_of(name, word.get_ref()), self.place(word));
+            let outcome = match sites::setting(word.get_ref()) {
+                Some(setting) => self.setting(setting, key, place.clone(), value.get_ref()),
+                None => Err(sites::unknown_key(&key)),
+            };
+            if let Err(wrong) = outcome {
+                self.loader.problems.push(wrong.at(place));
+            }
+        }
+        Ok(())
     }
 
     fn plans(&mut self, plans: &DeTable<'_>) {
@@ -258,11 +312,16 @@ fn given(value: &DeValue<'_>) -> Option<Given> {
 }
 
 fn unknown_key(key: &str) -> Wrong {
-    let fix = match nearest(key, SETTINGS.iter().map(|setting| setting.key).chain(sections())) {
+    let fix = match nearest(key, keys().chain(sections())) {
         Some(meant) => format!("write `{meant}`, if that is what was meant; else remove it"),
         None => "remove it".into(),
     };
     Wrong::new(format!("`{key}` is not a setting"), fix)
+}
+
+/// Those with a fixed name.
+fn keys() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().filter(|setting| !setting.is_of_site()).map(|setting| setting.key)
 }
 
 fn sections() -> impl Iterator<Item = &'static str> {

@@ -10,6 +10,7 @@ mod field;
 mod load;
 mod problem;
 pub mod settings;
+mod sites;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::words::words;
 pub use check::Purpose;
 pub use document::{example, settings_table};
 pub use problem::{ConfigError, Problem};
+pub use sites::chargebee_key;
 
 /// The settings in force, checked.
 #[derive(Debug, Clone)]
@@ -81,10 +83,44 @@ pub struct Stripe {
 
 #[derive(Debug, Clone)]
 pub struct Chargebee {
-    /// `user:password`, one or two pairs. Empty: Chargebee is off.
+    /// `user:password` of the unnamed site; several pairs are a rotation.
     pub credentials: Vec<SecretString>,
-    /// Whether the site is a live or a test site; its webhooks do not say.
+    /// Whether the unnamed site is a live or a test site; its webhooks do not say.
     pub mode: Option<Mode>,
+    /// By name, which is the account of what they send.
+    pub sites: BTreeMap<String, Site>,
+}
+
+/// One of several Chargebee sites: its webhooks are told from others by their credentials alone.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// `user:password`; several pairs are a rotation.
+    pub credentials: Vec<SecretString>,
+    pub mode: Option<Mode>,
+}
+
+/// A site as [`Chargebee::all_sites`] lists it.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteView<'a> {
+    pub credentials: &'a [SecretString],
+    pub mode: Option<Mode>,
+}
+
+impl Chargebee {
+    /// The unnamed site under the empty name, then those that have a name. Any of them may be without credentials.
+    pub fn all_sites(&self) -> impl Iterator<Item = (&str, SiteView<'_>)> {
+        let unnamed = ("", SiteView { credentials: &self.credentials, mode: self.mode });
+        let named = self
+            .sites
+            .iter()
+            .map(|(name, site)| (name.as_str(), SiteView { credentials: &site.credentials, mode: site.mode }));
+        std::iter::once(unnamed).chain(named)
+    }
+
+    /// Those that can send webhooks. None: Chargebee is off.
+    pub fn sites_that_are_on(&self) -> impl Iterator<Item = (&str, SiteView<'_>)> {
+        self.all_sites().filter(|(_, site)| !site.credentials.is_empty())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -259,7 +295,7 @@ impl Default for Config {
                 api_version: "2026-10-28.endive".into(),
                 api_rate: 20,
             },
-            chargebee: Chargebee { credentials: vec![], mode: None },
+            chargebee: Chargebee { credentials: vec![], mode: None, sites: BTreeMap::new() },
             cello: Cello {
                 environment: Environment::Local,
                 base_url: String::new(),

@@ -4,8 +4,8 @@
 //! that is not in it does not exist; defaults stand only in [`Config::default`].
 
 use super::field::Field::{self, *};
+use super::field::{MODES, mode};
 use super::{CheckCodes, Config, EmailPolicy, Environment, LogFormat, Triggers, Unsure};
-use crate::facts::Mode;
 
 pub struct Setting {
     /// As in `relay.toml`, sections divided by dots.
@@ -27,6 +27,11 @@ impl Setting {
 
     pub fn is_secret(&self) -> bool {
         self.field.is_secret()
+    }
+
+    /// It stands for one setting of each Chargebee site, whose name replaces the `NAME` in the key.
+    pub fn is_of_site(&self) -> bool {
+        self.field.is_of_site()
     }
 
     /// In a variable, its values are divided by commas.
@@ -157,14 +162,24 @@ pub static SETTINGS: &[Setting] = &[
     without(
         "chargebee.mode",
         Word {
-            words: &["live", "test"],
-            set: |c, word| c.chargebee.mode = Some(if word == "live" { Mode::Live } else { Mode::Test }),
+            words: MODES,
+            set: |c, word| c.chargebee.mode = Some(mode(word)),
             get: |c| c.chargebee.mode.map(|mode| mode.as_str().into()),
         },
         "not checked",
         "\"live\"",
         "Whether the Chargebee site is `live` or `test`, which its webhooks do not say.",
     ),
+    without(
+        "chargebee.sites.NAME.credentials",
+        SiteCredentials,
+        "no site of this name",
+        "[\"eu:password\"]",
+        "Credentials of one of several Chargebee sites, in the same form. No two sites may share a pair: it tells which site\n\
+         a webhook comes from. NAME (a-z, 0-9, `-`, `_`) becomes the account of what the site sends; never rename a site\n\
+         that has sent something. In a variable, NAME is in upper case: EU for `eu`. Few shells allow a `-` there.",
+    ),
+    without("chargebee.sites.NAME.mode", SiteMode, "not checked", "\"live\"", "Whether this site is `live` or `test`."),
     without(
         "cello.environment",
         Word {

@@ -70,8 +70,9 @@ pub trait Provider: Send + Sync {
     /// Whether the request is genuine: looks at the raw bytes, parses nothing.
     fn authenticate(&self, credential: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), Refusal>;
 
-    /// What identifies the event, and nothing more.
-    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError>;
+    /// What identifies the event, and nothing more. `credential` is the one that [`authenticate`](Self::authenticate)
+    /// accepted, for a provider whose webhooks do not name their account; `None` for a body that comes from a file.
+    fn identify(&self, credential: Option<&str>, body: &[u8]) -> Result<Envelope, IdentifyError>;
 
     /// Which facts a stored webhook states. Tolerant: unknown keys and values never fail.
     fn read(&self, body: &[u8]) -> Result<Reading, Unreadable>;
@@ -100,7 +101,7 @@ pub struct Envelope {
     pub event_id: String,
     /// The provider's name for what happened, such as `invoice.paid`.
     pub kind: String,
-    /// Connected account; empty for the operator's own.
+    /// Connected account, or named Chargebee site; empty for the operator's own.
     pub account: String,
     /// `None` where the provider does not say.
     pub mode: Option<Mode>,

@@ -126,7 +126,7 @@ const FIELDS: &[Field] = &[
     text("fact.mode", "live", "`live` or `test`; empty where the provider does not say.")
         .one_of(|| vec!["live", "test", ""]),
     text("fact.type", "invoice.paid", "The provider's name for the type of the webhook."),
-    text("fact.account", "", "The connected account; empty for your own."),
+    text("fact.account", "", "The connected account, or the name of the Chargebee site; empty for your own."),
     text("customer.id", "cus_1", "The provider's id of the customer.").nullable(),
     text("customer.ucc", "AbC123dEf45", "The referral code."),
     text("customer.user_id", "u_1001", "The user's id in your product."),

@@ -96,7 +96,7 @@ impl Receiver {
         let body = self.read(request, payload).await?;
         let now = (self.clock)();
         provider.authenticate(credential, &body, now).map_err(Answer::Refused)?;
-        let envelope = provider.identify(&body).map_err(Answer::Unidentified)?;
+        let envelope = provider.identify(credential, &body).map_err(Answer::Unidentified)?;
         let webhook = NewWebhook {
             scope: Scope { provider: provider.name().to_owned(), account: envelope.account },
             event_id: envelope.event_id,

@@ -205,6 +205,30 @@ async fn a_chargebee_site_of_unknown_or_wrong_mode_is_a_finding() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_chargebee_site_has_its_own_findings() {
+    let two = Settings::of(&stand_in().await)
+        .with("RELAY__CHARGEBEE__SITES__EU__CREDENTIALS", "eu:pass-4712,eu:pass-4713")
+        .with("RELAY__CHARGEBEE__SITES__EU__MODE", "test");
+    assert!(two.findings(&[]).is_empty());
+    let said = two.run(&[]);
+    said.says(&["on, with 1 pair of credentials", "site `eu`: on, with 2 pairs of credentials"]);
+    assert!(!said.out.contains("471"), "{said:?}");
+
+    let unknown = two.clone().without("RELAY__CHARGEBEE__SITES__EU__MODE");
+    unknown.finds("chargebee", "warn", "site `eu`: webhooks of Chargebee do not say");
+    unknown.run(&[]).says(&["set `chargebee.sites.eu.mode` (RELAY__CHARGEBEE__SITES__EU__MODE) to `test` or `live`"]);
+
+    let one_live = two.clone().with("RELAY__CHARGEBEE__SITES__EU__MODE", "live");
+    one_live.finds("chargebee", "warn", "the site `eu` is a live site");
+    let both_live = one_live.with("RELAY__CHARGEBEE__MODE", "live");
+    let findings = both_live.findings(&[]);
+    assert_eq!(findings.iter().map(|finding| finding[1].as_str()).collect::<Vec<_>>(), ["fail", "fail"]);
+
+    let shared = two.with("RELAY__CHARGEBEE__SITES__US__CREDENTIALS", "eu:pass-4713");
+    shared.run(&[]).says(&["`chargebee.sites.eu.credentials` and `chargebee.sites.us.credentials` have the same pair"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stripe_without_an_api_key_is_a_finding_that_says_which_key_to_make() {
     let settings = Settings::of(&stand_in().await).with("RELAY__STRIPE__WEBHOOK_SECRETS", "whsec_a,whsec_b");
     let findings = settings.findings(&[]);

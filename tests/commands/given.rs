@@ -165,7 +165,7 @@ impl Installation {
 }
 
 fn webhook(provider: &dyn Provider, body: Vec<u8>) -> NewWebhook {
-    let envelope = provider.identify(&body).unwrap();
+    let envelope = provider.identify(None, &body).unwrap();
     NewWebhook {
         scope: Scope { provider: provider.name().to_owned(), account: envelope.account },
         event_id: envelope.event_id,

@@ -96,6 +96,29 @@ fn what_one_input_says_is_what_its_files_would_say_each_on_its_own() {
 }
 
 #[test]
+fn files_of_a_chargebee_site_are_mapped_as_its_own_account() {
+    let folder = folder();
+    fs::write(folder.path().join("relay.toml"), "[chargebee.sites.eu]\nmode = \"test\"\n").unwrap();
+    let webhooks =
+        [&lines("chargebee/payment-succeeded-pc2-monthly-gbp.json")[..], &lines(LATE_CODE)].concat().join("\n");
+    let keys = |site: &[&str]| -> Vec<String> {
+        let said = run_on(&webhooks, folder.path(), &[&["map", "--json", "-"], site].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        let decisions = said.lines().into_iter().flat_map(|line| line["decisions"].as_array().unwrap().clone());
+        decisions.filter_map(|decision| decision["key"].as_str().map(str::to_owned)).collect()
+    };
+    let (unnamed, of_eu) = (keys(&[]), keys(&["--site", "eu"]));
+    assert!(unnamed.iter().any(|key| key.starts_with("purchase:chargebee:")), "{unnamed:?}");
+    let expected: Vec<String> =
+        unnamed.iter().map(|key| key.replace("purchase:chargebee:", "purchase:chargebee:eu:")).collect();
+    assert_eq!(of_eu, expected, "and Stripe's are as they were");
+
+    let unknown = run_on("", folder.path(), &["map", "--site", "us", "-"]);
+    assert_eq!((unknown.code, unknown.out.as_str()), (2, ""));
+    unknown.says(&["the settings have no Chargebee site \"us\"", "name one of `eu`"]);
+}
+
+#[test]
 fn a_line_that_is_no_webhook_is_named_by_its_number_and_the_others_are_mapped() {
     let folder = folder();
     let long = format!("{{\"id\": \"{}\"}}", "x".repeat(3 << 20));

@@ -163,7 +163,7 @@ impl Relay {
     pub async fn try_store(&self, body: &Value) -> Result<Receipt, StoreError> {
         let provider = self.providers.iter().find(|provider| provider.recognises(body)).unwrap();
         let bytes = body.to_string().into_bytes();
-        let envelope = provider.identify(&bytes).unwrap();
+        let envelope = provider.identify(None, &bytes).unwrap();
         let webhook = NewWebhook {
             scope: Scope { provider: provider.name().to_owned(), account: envelope.account },
             event_id: envelope.event_id,

@@ -15,6 +15,7 @@ mod relay;
 mod remap;
 mod remap_codes;
 mod shared;
+mod sites;
 #[path = "../common/stripe_api.rs"]
 mod stripe_api;
 mod walks;

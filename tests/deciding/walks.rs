@@ -2,7 +2,7 @@
 //! touching the program.
 
 mod paddle;
-mod server;
+pub mod server;
 
 use std::fs;
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use cello_relay::cello::Sandbox;
 use serde_json::Value;
@@ -39,6 +40,36 @@ fn all_stories_replayed_have_a_line_each_and_everything_is_delivered() {
     let events: Vec<&Value> =
         lines.iter().flat_map(|line| line["life"]["referral_events"].as_array().unwrap()).collect();
     assert!(events.len() > 50 && events.iter().all(|event| event["state"] == "delivered"), "{}", events.len());
+}
+
+/// The keys of the referral events that a replay of this one payment made.
+fn business_keys(out: &str) -> Vec<String> {
+    let lines = json_lines(out);
+    let events = lines[0]["life"]["referral_events"].as_array().unwrap();
+    events.iter().map(|event| event["key"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn chargebees_webhooks_are_replayed_as_the_site_that_is_named() {
+    let payment = fixtures("chargebee/payment-succeeded-pc2-monthly-gbp.json");
+    let with_sites = |mut command: Command| {
+        command.env("RELAY__CHARGEBEE__SITES__EU__CREDENTIALS", "eu:one");
+        command.env("RELAY__CHARGEBEE__SITES__US__CREDENTIALS", "us:two");
+        command
+    };
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let serving = Serving::start(with_sites(place.serve(&cello))).await;
+    let url = serving.post.url.clone();
+    for more in [vec![], vec!["--to", url.as_str()]] {
+        for site in ["eu", "us"] {
+            let arguments = [&["replay", "--json", "--site", site], more.as_slice(), &[payment.as_str()]].concat();
+            let command = with_sites(place.command(&arguments));
+            let (code, out, err) = tokio::task::spawn_blocking(move || ended(command)).await.unwrap();
+            assert_eq!(code, 0, "{err}");
+            let prefix = format!("purchase:chargebee:{site}:");
+            assert!(business_keys(&out).iter().any(|key| key.starts_with(&prefix)), "{more:?} {site}: {out}");
+        }
+    }
 }
 
 #[tokio::test]

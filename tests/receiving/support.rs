@@ -287,7 +287,7 @@ impl Provider for Toy {
         }
     }
 
-    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
+    fn identify(&self, _: Option<&str>, body: &[u8]) -> Result<Envelope, IdentifyError> {
         let body: serde_json::Value = serde_json::from_slice(body)?;
         let event_id = body["id"].as_str().ok_or(IdentifyError::Missing("id"))?.to_owned();
         let kind = body["type"].as_str().unwrap_or("toy.event").to_owned();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cello_relay::config::settings::SETTINGS;
 use cello_relay::config::{Config, Environment, Purpose, example, settings_table};
+use cello_relay::facts::Mode;
 use cello_relay::interval::Interval;
 use secrecy::ExposeSecret;
 use tempfile::NamedTempFile;
@@ -98,6 +99,50 @@ fn an_unencrypted_url_on_this_machine_is_taken_and_loses_its_last_slash() {
     }
 }
 
+/// Name, pairs and mode of each site.
+fn sites(config: &Config) -> Vec<(&str, Vec<&str>, Option<Mode>)> {
+    let mut sites = Vec::new();
+    for (name, site) in &config.chargebee.sites {
+        sites.push((name.as_str(), site.credentials.iter().map(|pair| pair.expose_secret()).collect(), site.mode));
+    }
+    sites
+}
+
+#[test]
+fn a_chargebee_site_is_named_in_upper_case_by_a_variable_which_wins_over_the_file() {
+    let secret = file("eu:from-a-file\n");
+    let config = load(
+        r#"
+[chargebee.sites.eu]
+credentials = ["eu:old"]
+mode = "test"
+
+[chargebee.sites.us-2]
+credentials = ["us:one", "us:two"]
+"#,
+        &[
+            ("RELAY__CHARGEBEE__SITES__EU__CREDENTIALS_FILE", secret.path().to_str().unwrap()),
+            ("RELAY__CHARGEBEE__SITES__US-2__MODE", "live"),
+            ("RELAY__CHARGEBEE__SITES__A__1__CREDENTIALS", "a:1,a:2"),
+            ("RELAY__CHARGEBEE__SITES__A__1__MODE", "live"),
+        ],
+        Purpose::ServeSandbox,
+    );
+    let expected = [
+        ("a__1", vec!["a:1", "a:2"], Some(Mode::Live)),
+        ("eu", vec!["eu:from-a-file"], Some(Mode::Test)),
+        ("us-2", vec!["us:one", "us:two"], Some(Mode::Live)),
+    ];
+    assert_eq!(sites(&config), expected);
+    assert!(config.chargebee.credentials.is_empty());
+}
+
+#[test]
+fn only_serving_needs_the_credentials_of_a_site() {
+    let config = load("[chargebee.sites.eu]\nmode = \"test\"\n", &[], Purpose::Offline);
+    assert_eq!(sites(&config), [("eu", vec![], Some(Mode::Test))]);
+}
+
 const CELLO: [(&str, &str); 3] = [
     ("RELAY__CELLO__ENVIRONMENT", "production"),
     ("RELAY__CELLO__ACCESS_KEY_ID", "id"),
@@ -159,6 +204,10 @@ api_requests_per_second = 1
 [chargebee]
 credentials = ["user:password"]
 mode = "test"
+
+[chargebee.sites.eu]
+credentials = ["eu:password"]
+mode = "live"
 
 [cello]
 environment = "production"
@@ -242,8 +291,9 @@ fn the_environment_can_give_everything_that_the_file_can_but_plans() {
         .iter()
         .filter(|setting| setting.key != "plans")
         .map(|setting| {
-            let value =
-                setting.key.split('.').fold(&toml::Value::Table(table.clone()), |value, part| &value[part]).clone();
+            // That of the one site there is.
+            let key = setting.key.replace(".NAME.", ".eu.");
+            let value = key.split('.').fold(&toml::Value::Table(table.clone()), |value, part| &value[part]).clone();
             let text = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Array(texts) => {
@@ -251,7 +301,7 @@ fn the_environment_can_give_everything_that_the_file_can_but_plans() {
                 }
                 other => other.to_string(),
             };
-            (setting.variable(), text)
+            (setting.variable().replace("__NAME__", "__EU__"), text)
         })
         .collect();
 
@@ -270,12 +320,13 @@ fn the_example_loads_to_the_defaults() {
 fn the_example_with_what_it_comments_out_loads_as_well() {
     let filled: String = example()
         .lines()
-        .filter(|line| !line.starts_with("# ") || line.contains(" = ") || line.starts_with("# [plans"))
+        .filter(|line| !line.starts_with("# ") || line.contains(" = ") || line.starts_with("# ["))
         .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
         .collect();
     let config = load(&filled, &[], Purpose::Serve);
     assert_eq!(config.cello.environment, Environment::Sandbox);
     assert_eq!(config.plans["price_123"].product_key.as_deref(), Some("Pro"));
+    assert_eq!(config.chargebee.sites["eu"].mode, Some(Mode::Live));
 }
 
 #[test]
@@ -296,6 +347,7 @@ fn the_table_has_one_line_for_each_setting_and_no_secret_has_a_default() {
         "| `RELAY__DATABASE_URL` | `database_url` | `sqlite:relay.db` | Where webhooks and referral events are kept: `sqlite:` and the path of a file, or the address of a database, `postgres://user:password@host:5432/database?sslmode=verify-full`. |",
         "| `RELAY__METADATA__UCC_KEYS` (comma-separated) | `metadata.ucc_keys` | `cello_ucc` |",
         "| `RELAY__STRIPE__API_KEY` | `stripe.api_key` | none: no look-ups |",
+        "| `RELAY__CHARGEBEE__SITES__NAME__CREDENTIALS` (comma-separated) | `chargebee.sites.NAME.credentials` | none: no site of this name |",
     ] {
         assert!(table.contains(line), "{line} is not in\n{table}");
     }
@@ -305,7 +357,7 @@ fn the_table_has_one_line_for_each_setting_and_no_secret_has_a_default() {
 
 #[test]
 fn debug_output_of_the_settings_shows_no_secret() {
-    let secrets = EVERYTHING.replace("whsec_1", "hush").replace("rk_live_1", "hush").replace("user:password", "u:hush");
+    let secrets = EVERYTHING.replace("whsec_1", "hush").replace("rk_live_1", "hush").replace(":password", ":hush");
     let config = load(&secrets.replace("\"key\"", "\"hush\""), &[], Purpose::Serve);
     assert!(!format!("{config:?}").contains("hush"), "{config:?}");
 }

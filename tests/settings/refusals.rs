@@ -4,4 +4,5 @@ mod addresses;
 mod missing;
 mod names;
 mod secrets;
+mod sites;
 mod values;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::output::number;
 use super::Finding;
-use crate::config::Config;
+use crate::config::{Config, SiteView, chargebee_key};
 use crate::facts::Mode;
 use crate::http;
 use crate::store::{self, Sqlite};
@@ -74,35 +74,59 @@ fn mode_of_key(config: &Config) -> Option<Mode> {
 }
 
 fn chargebee(config: &Config) -> Vec<Finding> {
-    let chargebee = &config.chargebee;
-    if chargebee.credentials.is_empty() {
+    let sites: Vec<_> = config.chargebee.sites_that_are_on().collect();
+    if sites.is_empty() {
         return vec![Finding::ok("chargebee", "off: it has no `chargebee.credentials`")];
     }
-    let credentials = number(chargebee.credentials.len(), "pair");
-    let mut findings = vec![Finding::ok("chargebee", format!("on, with {credentials} of credentials"))];
-    match (chargebee.mode, config.cello.environment.mode()) {
-        (None, _) => findings.push(Finding::warn(
-            "chargebee",
-            "webhooks of Chargebee do not say whether their site is a test site, so test events could reach Cello's \
-             production",
-            "set `chargebee.mode` (RELAY__CHARGEBEE__MODE) to `test` or `live`",
-        )),
-        (Some(mode), Some(wanted)) if mode != wanted => findings.push(Finding::fail(
-            "chargebee",
-            format!(
-                "its site is a {} site, and Cello's {} takes only {} webhooks: all of them would be ignored",
-                mode.as_str(),
-                config.cello.environment.as_str(),
-                wanted.as_str()
-            ),
-            match wanted {
-                Mode::Live => "set `cello.environment` to `sandbox`, or send webhooks of the live site here",
-                Mode::Test => "set `cello.environment` to `production`, or send webhooks of the test site here",
-            },
-        )),
-        (Some(_), _) => {}
+    let wanted = config.cello.environment.mode();
+    let is_of_wrong_mode = |site: &SiteView<'_>| site.mode.zip(wanted).is_some_and(|(mode, wanted)| mode != wanted);
+    let all_are_wrong = sites.iter().all(|(_, site)| is_of_wrong_mode(site));
+    let mut findings = Vec::new();
+    for (name, site) in sites {
+        let (of_site, its) = if name.is_empty() {
+            (String::new(), "its site".to_owned())
+        } else {
+            (format!("site `{name}`: "), format!("the site `{name}`"))
+        };
+        let credentials = number(site.credentials.len(), "pair");
+        findings.push(Finding::ok("chargebee", format!("{of_site}on, with {credentials} of credentials")));
+        match (site.mode, wanted) {
+            (None, _) => findings.push(Finding::warn(
+                "chargebee",
+                format!(
+                    "{of_site}webhooks of Chargebee do not say whether their site is a test site, so test events could \
+                     reach Cello's production"
+                ),
+                set_mode(name),
+            )),
+            (Some(mode), Some(wanted)) if mode != wanted => {
+                let message = format!(
+                    "{its} is a {} site, and Cello's {} takes only {} webhooks: all of them would be ignored",
+                    mode.as_str(),
+                    config.cello.environment.as_str(),
+                    wanted.as_str()
+                );
+                let fix = match wanted {
+                    _ if !all_are_wrong => {
+                        "remove the site here, or give it a relay that sends to Cello's other environment"
+                    }
+                    Mode::Live => "set `cello.environment` to `sandbox`, or send webhooks of the live site here",
+                    Mode::Test => "set `cello.environment` to `production`, or send webhooks of the test site here",
+                };
+                // Where others work, it may be meant.
+                let found = if all_are_wrong { Finding::fail } else { Finding::warn };
+                findings.push(found("chargebee", message, fix.to_owned()));
+            }
+            (Some(_), _) => {}
+        }
     }
     findings
+}
+
+fn set_mode(site: &str) -> String {
+    let key = chargebee_key(site, "mode");
+    let variable = format!("RELAY__{}", key.replace('.', "__").to_ascii_uppercase());
+    format!("set `{key}` ({variable}) to `test` or `live`")
 }
 
 /// Whether the relay can listen where it is told to, or does so already.

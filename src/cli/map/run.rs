@@ -14,7 +14,7 @@ use super::printing::{Form, Printer};
 use super::summary::Summary;
 use super::{Args, Mapped, Mapper};
 use crate::cli::files::{self, is_standard_input};
-use crate::cli::{Exit, output};
+use crate::cli::{Exit, chargebee_site, output};
 use crate::config::Config;
 use crate::rules::Rules;
 
@@ -28,6 +28,10 @@ const BUFFER: usize = 256 * 1024;
 pub fn run(args: &Args, config: &Config, rules: Rules, json: bool) -> Result<Exit> {
     let files = files::found(&args.files, ENDINGS)?;
     let mapper = Mapper::new(config, rules)?;
+    let mapper = match &args.site {
+        Some(name) => mapper.of_site(name, chargebee_site(config, name)?.mode),
+        None => mapper,
+    };
     let form = Form::chosen(json, args.summary, files.iter().any(|file| is_standard_input(file)));
     let printer = Printer::new(form, args.explain, &files, files::base(&args.files));
     let mut run = Run { mapper, printer, summary: Summary::default(), bar: bar(&files, form) };

@@ -13,6 +13,8 @@ use crate::store::{DecisionState, EventState, Life, LifeDecision, LifeEvent, Web
 pub struct Played {
     pub file: String,
     pub provider: &'static str,
+    #[serde(skip)]
+    pub account: String,
     pub event_id: String,
     #[serde(rename = "type")]
     pub kind: String,

@@ -10,11 +10,12 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::providers::Refusal;
 
-/// Knows the pairs of user name and password that may send webhooks: more than one while a password is changed.
+/// Knows the pairs of user name and password that may send webhooks, and which site each is of: one has more than one
+/// while a password is changed.
 #[derive(Clone)]
 pub struct Credentials {
     pairs: Vec<Pair>,
@@ -25,24 +26,43 @@ pub struct Credentials {
 struct Pair {
     user: [u8; 32],
     password: [u8; 32],
+    /// Its site's place in the list of sites.
+    site: u32,
 }
 
 impl Credentials {
     /// Each of the form `user:password`, where only the password may hold further colons. Anything else is passed
     /// over and admits nobody; the settings refuse it before it comes here.
     pub fn new<'a>(pairs: impl IntoIterator<Item = &'a SecretString>) -> Self {
-        let pairs = pairs.into_iter().filter_map(|pair| Pair::of(pair.expose_secret().as_bytes())).collect();
+        let pairs = pairs.into_iter().filter_map(|pair| Pair::of(pair.expose_secret().as_bytes(), 0)).collect();
         Self { pairs }
+    }
+
+    /// The same for several sites, by the pairs of each. The settings refuse a pair that two sites have.
+    pub fn of_sites<'a>(sites: impl IntoIterator<Item = &'a [SecretString]>) -> Self {
+        let of_site = |(site, pairs): (u32, &'a [SecretString])| {
+            pairs.iter().filter_map(move |pair| Pair::of(pair.expose_secret().as_bytes(), site))
+        };
+        Self { pairs: (0..).zip(sites).flat_map(of_site).collect() }
     }
 
     /// Whether the header carries one of the pairs. Says all there is to know: the body proves nothing.
     pub fn verify(&self, header: Option<&str>) -> Result<(), Refusal> {
-        let sent = header.and_then(decode).and_then(|pair| Pair::of(&pair)).ok_or(Refusal::CredentialsMissing)?;
-        let mut found = Choice::from(0);
+        self.site(header).map(drop)
+    }
+
+    /// Which site's pair the header carries, as its place in the list of sites. Compares all pairs of all sites in any
+    /// case, so that the time it takes tells nothing about which of them is right.
+    pub fn site(&self, header: Option<&str>) -> Result<usize, Refusal> {
+        let sent = header.and_then(decode).and_then(|pair| Pair::of(&pair, 0)).ok_or(Refusal::CredentialsMissing)?;
+        let (mut found, mut site) = (Choice::from(0), 0);
         for pair in &self.pairs {
-            found |= pair.user.ct_eq(&sent.user) & pair.password.ct_eq(&sent.password);
+            let same = pair.user.ct_eq(&sent.user) & pair.password.ct_eq(&sent.password);
+            site.conditional_assign(&pair.site, same);
+            found |= same;
         }
-        if found.into() { Ok(()) } else { Err(Refusal::CredentialsWrong) }
+        // No platform that this runs on counts places in less than 32 bits.
+        if found.into() { Ok(site as usize) } else { Err(Refusal::CredentialsWrong) }
     }
 }
 
@@ -53,11 +73,11 @@ pub fn header(user: &str, password: &str) -> String {
 
 impl Pair {
     /// `None` without a colon or with an empty part: a configured pair without a password would admit by user name.
-    fn of(text: &[u8]) -> Option<Self> {
+    fn of(text: &[u8], site: u32) -> Option<Self> {
         let colon = text.iter().position(|byte| *byte == b':')?;
         let (user, password) = (&text[..colon], &text[colon + 1..]);
         let whole = !user.is_empty() && !password.is_empty();
-        whole.then(|| Self { user: Sha256::digest(user).into(), password: Sha256::digest(password).into() })
+        whole.then(|| Self { user: Sha256::digest(user).into(), password: Sha256::digest(password).into(), site })
     }
 }
 
@@ -126,6 +146,24 @@ mod tests {
         assert_eq!(verdict(&known, &header("new", "two")), Ok(()));
         assert_eq!(verdict(&known, &header("old", "two")), Err(Refusal::CredentialsWrong));
         assert_eq!(verdict(&known, &header("new", "one")), Err(Refusal::CredentialsWrong));
+    }
+
+    #[test]
+    fn the_pair_tells_its_site_and_no_mixture_of_two_sites_is_accepted() {
+        let sites = [vec![], vec!["eu:old", "eu:new"], vec!["us:one"], vec!["eu:one"]];
+        let sites = sites.map(|pairs| pairs.into_iter().map(|pair| SecretString::from(pair.to_owned())).collect());
+        let known = Credentials::of_sites(sites.iter().map(|pairs: &Vec<SecretString>| pairs.as_slice()));
+        for (user, password, site) in [
+            ("eu", "old", Ok(1)),
+            ("eu", "new", Ok(1)),
+            ("us", "one", Ok(2)),
+            ("eu", "one", Ok(3)),
+            ("us", "old", Err(Refusal::CredentialsWrong)),
+            ("us", "new", Err(Refusal::CredentialsWrong)),
+        ] {
+            assert_eq!(known.site(Some(&header(user, password))), site, "{user} {password}");
+        }
+        assert_eq!(known.site(None), Err(Refusal::CredentialsMissing));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Chargebee: from a request with Basic credentials to facts, for both product catalogues.
 //!
 //! Chargebee signs nothing, so the credentials are all that proves a webhook; a secret in the URL is never accepted in
-//! their place. The whole customer travels inside most events, so no look-up is needed.
+//! their place. Nor do webhooks name their site: the credentials are also all that tells two sites apart, whose ids may
+//! be alike. The whole customer travels inside most events, so no look-up is needed.
 
 pub mod basic;
 mod customer;
@@ -45,21 +46,38 @@ const MENTIONED: [&str; 17] = [
 ];
 
 pub struct Chargebee {
+    /// Of all sites, each under its place in `sites`.
     credentials: basic::Credentials,
-    /// The pair to sign with for replay: the first.
+    /// The unnamed one first.
+    sites: Vec<Site>,
+    /// The pair to sign with for replay: the first of the unnamed site, else of the first that has one.
     pair: Option<SecretString>,
     keys: Keys,
+}
+
+#[derive(Clone)]
+struct Site {
+    /// The account of everything it sends; empty for the unnamed one.
+    name: String,
+    /// Its webhooks do not say; the setting does.
     mode: Option<Mode>,
 }
 
 impl Chargebee {
     pub fn new(config: &Config) -> Self {
+        let chargebee = &config.chargebee;
         Self {
-            credentials: basic::Credentials::new(&config.chargebee.credentials),
-            pair: config.chargebee.credentials.first().cloned(),
+            credentials: basic::Credentials::of_sites(chargebee.all_sites().map(|(_, site)| site.credentials)),
+            sites: chargebee.all_sites().map(|(name, site)| Site { name: name.to_owned(), mode: site.mode }).collect(),
+            pair: chargebee.sites_that_are_on().find_map(|(_, site)| site.credentials.first()).cloned(),
             keys: Keys::new(&config.metadata),
-            mode: config.chargebee.mode,
         }
+    }
+
+    /// The site that these credentials are of. A body from a file comes without and is of the unnamed one.
+    fn site(&self, credential: Option<&str>) -> &Site {
+        let place = self.credentials.site(credential).unwrap_or_default();
+        self.sites.get(place).unwrap_or(&self.sites[0])
     }
 }
 
@@ -86,14 +104,14 @@ impl Provider for Chargebee {
         if body.is_empty() { Err(Refusal::EmptyBody) } else { Ok(()) }
     }
 
-    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
+    fn identify(&self, credential: Option<&str>, body: &[u8]) -> Result<Envelope, IdentifyError> {
+        let site = self.site(credential);
         let head = only(body, &["id", "event_type", "occurred_at"])?;
         Ok(Envelope {
             event_id: head.owned("id").ok_or(IdentifyError::Missing("id"))?,
             kind: head.owned("event_type").unwrap_or_default(),
-            account: String::new(),
-            // The body does not say whether the site is a test site; the setting does.
-            mode: self.mode,
+            account: site.name.clone(),
+            mode: site.mode,
             at: head.time("occurred_at").unwrap_or(Timestamp::UNIX_EPOCH),
         })
     }

@@ -88,7 +88,7 @@ impl Provider for Stripe {
         self.verifier.verify(credential, body, now)
     }
 
-    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
+    fn identify(&self, _: Option<&str>, body: &[u8]) -> Result<Envelope, IdentifyError> {
         let head = only(body, &["id", "type", "account", "livemode", "created"])?;
         // Thin events give their time as text.
         let at = head.time("created").or_else(|| head.text("created")?.parse().ok());

@@ -58,7 +58,7 @@ fn of_reason(reason: Reason, keys: &Metadata) -> Vec<String> {
         }
         Reason::TriggerOff => "if your Cello account takes this trigger, set `triggers = \"all\"`",
         Reason::ModeMismatch => {
-            "nothing for test data; else set `cello.environment` (or `chargebee.mode`) to what this installation is for"
+            "nothing for test data; else set `cello.environment` (or the `mode` of the Chargebee site) to what this installation is for"
         }
         Reason::PurchaseNotReported => {
             "ask with `cello-relay events why --invoice ID` why its purchase was not reported"

@@ -73,7 +73,7 @@ impl Provider for Paddle {
         signature::verify(&self.secret, credential, body, now)
     }
 
-    fn identify(&self, body: &[u8]) -> Result<Envelope, IdentifyError> {
+    fn identify(&self, _: Option<&str>, body: &[u8]) -> Result<Envelope, IdentifyError> {
         let head = only(body, &["event_id", "event_type", "occurred_at"])?;
         Ok(Envelope {
             event_id: head.owned("event_id").ok_or(IdentifyError::Missing("event_id"))?,
