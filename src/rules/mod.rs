@@ -1,7 +1,7 @@
 //! Rules: which fact becomes which trigger, with which price.
 //!
-//! `default.toml` is the shipped mapping; an operator's own file has the same form; `examples/` has one, and cases for
-//! both. Loading reports everything that is wrong with a file, with line and column; deciding is pure and never panics.
+//! `default.toml` is the shipped mapping; an operator's own file has the same form; `examples/` has two, and cases for all
+//! three. Loading reports everything that is wrong with a file, with line and column; deciding is pure and never panics.
 //! Nothing here does I/O or knows a provider.
 
 mod ast;

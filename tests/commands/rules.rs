@@ -63,13 +63,27 @@ fn cases(said: &Said) -> Vec<(String, String)> {
 
 #[test]
 fn the_examples_are_as_they_say() {
-    for (rules, folder, count) in [(None, Some("shipped.cases"), 4), (Some("net.toml"), None, 3)] {
+    for (rules, folder, count) in
+        [(None, Some("shipped.cases"), 4), (Some("net.toml"), None, 3), (Some("zero.toml"), None, 4)]
+    {
         let variables: Vec<_> = rules.map(|rules| ("RELAY__RULES", rules)).into_iter().collect();
         let arguments: Vec<&str> = ["rules", "test"].into_iter().chain(folder).collect();
         let said = run(Path::new(EXAMPLES), &variables, &arguments);
         assert_eq!(said.code, 0, "{said:?}");
         said.says(&[&format!("{count} cases: {count} ok.")]);
     }
+}
+
+/// What the comment in the example says.
+#[test]
+fn one_more_condition_leaves_out_the_invoice_with_which_a_trial_begins() {
+    let page = fs::read_to_string(Path::new(EXAMPLES).join("zero.toml")).unwrap();
+    let quoted = page.lines().find_map(|line| line.split('"').find(|part| part.starts_with("&& "))).unwrap();
+    let place = Place::new(&page.replace(">= 0\"\ntrigger", &format!(">= 0 {quoted}\"\ntrigger")));
+    let cases = Path::new(EXAMPLES).join("zero.cases");
+    let said = place.test(&[cases.to_str().unwrap()]);
+    assert_eq!(said.code, 1);
+    said.says(&["trial-begins", "differs", "ignore no_rule_matched (purchase: ", "4 cases: 3 ok, 1 differs."]);
 }
 
 #[test]
