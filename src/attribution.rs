@@ -102,6 +102,11 @@ pub fn payment_topic(scope: &Scope, payment: &str) -> String {
     format!("payment:{}:{payment}", scope.prefix())
 }
 
+/// See [`customer_topic`]. Becomes known with each payment that is linked to the invoice.
+pub fn invoice_payments_topic(scope: &Scope, invoice: &str) -> String {
+    format!("payments:{}:{invoice}", scope.prefix())
+}
+
 /// Whether `ucc` has the form of Cello's codes: 11 letters and digits.
 pub fn is_well_formed(ucc: &str) -> bool {
     ucc.len() == 11 && ucc.bytes().all(|byte| byte.is_ascii_alphanumeric())

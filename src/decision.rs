@@ -103,6 +103,7 @@ codes! {
         LookingUp = "looking_up", "Held: the provider's API is being asked about this customer, subscription, price or payment, or Cello about the code.";
         LookupFailed = "lookup_failed", "Held: the provider's API, or Cello about the code, did not answer; it is asked again.";
         PurchaseUnseen = "purchase_unseen", "Held: a refund whose purchase has not arrived; after 3 days it is sent with a warning if its invoice is known.";
+        PaymentLinkUnseen = "payment_link_unseen", "Held: a payment may belong to an invoice or a Checkout session that has not named it yet; after a day it is decided without.";
         RuleFailed = "rule_failed", "Held: a rule's expression failed on this fact; decided again at the next start, with the rules mended.";
         // ignored: whose referral
         NotReferred = "not_referred", "The customer carries no referral code; decided again if a code appears within 30 days.";
@@ -124,6 +125,8 @@ codes! {
         NothingNew = "nothing_new", "The customer changed, but neither the code nor the user id became complete by it.";
         CodeChanged = "code_changed", "The customer's code was overwritten; the first code is kept.";
         NotFullyPaid = "not_fully_paid", "The invoice or session is not (fully) paid yet; the payment that completes it is reported.";
+        SaleWithoutInvoice = "sale_without_invoice", "A payment by itself: neither an invoice nor a Checkout session of it is known here, and `stripe.sales_without_invoice` is off, so nothing reports it unless one of them arrives.";
+        PaymentLinkUnknown = "payment_link_unknown", "A payment by itself of which nothing said within a day whether an invoice stands behind it; it is not reported, since its invoice would report it once more.";
         MoneyOnAccount = "money_on_account", "The payment settles no invoice.";
         NotStarted = "not_started", "The subscription is incomplete, is unpaid or paused from the start, or lies in the future; its start is reported when it comes.";
         NoCommercialChange = "no_commercial_change", "Price, quantity, interval and product are as before.";
@@ -143,8 +146,14 @@ codes! {
 
 impl Reason {
     /// Why a fact waits; all others end it.
-    pub const OF_HOLDS: [Self; 5] =
-        [Self::CustomerUnseen, Self::LookingUp, Self::LookupFailed, Self::PurchaseUnseen, Self::RuleFailed];
+    pub const OF_HOLDS: [Self; 6] = [
+        Self::CustomerUnseen,
+        Self::LookingUp,
+        Self::LookupFailed,
+        Self::PurchaseUnseen,
+        Self::PaymentLinkUnseen,
+        Self::RuleFailed,
+    ];
 
     /// Whether the fact is nobody's referral, for good once it is too late for a code. A code without a user id is not
     /// among them, since that is a referral with a mistake in it.
@@ -178,6 +187,9 @@ codes! {
         RefundOverPurchase = "refund_over_purchase", "With this refund more went back than was paid for the purchase; its payment may have settled other invoices too.";
         SeveralPeriods = "several_periods", "Several periods were paid at once, so no interval is reported; name one under `plans` if one fits.";
         PartOfInvoice = "part_of_invoice", "The invoice is only named by the payment that completed it, and that payment is less than its total: what credits or an earlier part payment covered is not in the price.";
+        PartlyReported = "partly_reported", "A part of what was paid is in the report of a sale or of another invoice already; the price is the rest.";
+        PaymentLinkUnseen = "payment_link_unseen", "A sale and an invoice of this customer may be one payment, and nothing linked or parted them within a day.";
+        UnreportedMoneyRefunded = "unreported_money_refunded", "A part of what went back was never reported; the price is the rest.";
         PaidByAnother = "paid_by_another", "Another customer paid the invoice; the purchase is that of the customer whose invoice it is.";
         MetadataOnWrongObject = "metadata_on_wrong_object", "A code stands on another object than the customer and is not used.";
         MetadataDiffers = "metadata_differs", "`meta_data` and the custom field differ; `meta_data` is used.";

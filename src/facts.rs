@@ -17,8 +17,8 @@ use crate::words::words;
 pub use code::{CodeAnswer, KnownCode};
 pub use customer::{Customer, KnownCustomer, Metadata, ReferralData};
 pub use payment::{
-    Applied, Billing, Invoice, InvoiceLine, KnownPurchase, Payment, PaymentLink, Refund, RunningTotal, Session,
-    SessionState, Source,
+    Applied, Billing, Carried, Invoice, InvoiceLine, KnownPurchase, Payment, PaymentLink, Refund, RunningTotal,
+    Session, SessionState, Source,
 };
 pub use subscription::{KnownSubscription, Phase, Plan, Subscription};
 

@@ -68,6 +68,17 @@ impl Period {
         (count > 0).then_some(Self { unit, count })
     }
 
+    /// About how many days it has.
+    pub fn days(self) -> i64 {
+        let days = match self.unit {
+            Unit::Day => 1,
+            Unit::Week => 7,
+            Unit::Month => 30,
+            Unit::Year => 365,
+        };
+        self.count.saturating_mul(days)
+    }
+
     /// Whether both are of the same length, however they state it: 12 months are a year.
     pub fn is_as_long_as(self, other: Self) -> bool {
         self == other || (self.word().is_some() && self.word() == other.word())

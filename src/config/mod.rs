@@ -79,6 +79,8 @@ pub struct Stripe {
     pub api_version: String,
     /// Look-ups a second at the most.
     pub api_rate: u32,
+    /// Whether a payment with neither Checkout session nor invoice is reported as a sale.
+    pub sales_without_invoice: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -294,6 +296,7 @@ impl Default for Config {
                 api_base: "https://api.stripe.com".into(),
                 api_version: "2026-10-28.endive".into(),
                 api_rate: 20,
+                sales_without_invoice: false,
             },
             chargebee: Chargebee { credentials: vec![], mode: None, sites: BTreeMap::new() },
             cello: Cello {

@@ -152,6 +152,11 @@ pub static SETTINGS: &[Setting] = &[
         Rate(1..=100, |c| &mut c.stripe.api_rate),
         "Look-ups a second at the most.",
     ),
+    with_default(
+        "stripe.sales_without_invoice",
+        Flag(|c| &mut c.stripe.sales_without_invoice),
+        "Whether a payment with neither a Checkout session nor an invoice is reported as a one-time sale. Needs the event\n`payment_intent.succeeded`, and for payments since 2025-03-31 an API key that may read invoice payments.",
+    ),
     without(
         "chargebee.credentials",
         Credentials(|c| &mut c.chargebee.credentials),

@@ -63,4 +63,6 @@ pub struct KnownCustomer {
     pub deleted: bool,
     /// Cello was told of this customer: the referral data stays as it is.
     pub reported: bool,
+    /// Of a customer without a code: another one that stands for the same user and carries one.
+    pub known_by: Option<String>,
 }

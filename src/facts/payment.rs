@@ -1,5 +1,7 @@
 //! Purchases and refunds.
 
+use jiff::Timestamp;
+
 use super::Plan;
 use crate::interval::Interval;
 use crate::money::Currency;
@@ -139,8 +141,19 @@ pub struct InvoiceLine {
     pub description: Option<String>,
 }
 
-/// What is remembered of a purchase that was reported, for its refunds. All in minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much of a payment a reported purchase carried to Cello.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    pub payment: String,
+    /// The invoice or sale, as the directory keeps it.
+    pub purchase: String,
+    /// In minor units.
+    pub amount: i64,
+}
+
+/// What is remembered of a purchase that was reported: for its refunds, and so that no payment is reported twice. All
+/// amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KnownPurchase {
     /// Money collected, tax included.
     pub paid: i64,
@@ -150,6 +163,17 @@ pub struct KnownPurchase {
     pub refunded: i64,
     /// The same without tax.
     pub refunded_net: i64,
+    /// The provider's id of the customer it was reported for.
+    pub customer: Option<String>,
+    pub currency: Option<Currency>,
+    /// When it was paid.
+    pub at: Option<Timestamp>,
+    /// When it was decided to report it.
+    pub reported_at: Option<Timestamp>,
+    /// A sale without an invoice.
+    pub is_sale: bool,
+    /// Of `paid` what no known payment stands for.
+    pub unlinked: i64,
 }
 
 /// How often an invoice is paid, as far as the webhook tells.

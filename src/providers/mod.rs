@@ -126,8 +126,13 @@ pub enum Question {
         account: String,
         id: String,
     },
-    /// Which invoice this payment settles.
+    /// Which invoices this payment settles.
     Payment {
+        account: String,
+        id: String,
+    },
+    /// Which payments settle this invoice.
+    InvoicePayments {
         account: String,
         id: String,
     },

@@ -16,13 +16,12 @@ use super::learn::{learn, learn_code};
 use super::look_up::{CodeAsked, LookedUp, questions};
 use super::policy::Policy;
 use super::purchase;
-use super::refund;
-use super::verdict::{Judge, not_started_key, started_key};
+use super::verdict::{Judge, not_started_key, sale, started_key};
 use super::waiting::in_an_hour;
 use crate::attribution::{payment_topic, report_topic};
 use crate::config::CheckCodes;
 use crate::decision::{Decision, Reason, Verdict};
-use crate::facts::{Change, Detail, Fact, Learned, Phase, Reading, Scope, Subscription};
+use crate::facts::{Change, Detail, Fact, Learned, Phase, Reading, Scope, Source, Subscription};
 use crate::providers::Question;
 use crate::store::{DecisionState, HeldFact, Ledger, StoreError, Webhook, WebhookState};
 use crate::trace::Trace;
@@ -57,9 +56,12 @@ pub fn decide(
     let mut deciding = Deciding { ledger, policy, now, decided: Decided::default() };
     let reading = match deciding.read(webhook) {
         Ok(reading) => reading,
-        Err(problem) => {
+        Err(Unread { problem, learned }) => {
             deciding.mention_all(webhook)?;
             deciding.ledger.settle_webhook(webhook.id, WebhookState::Unreadable, Some(&problem))?;
+            // What it teaches all the same may be what others wait for.
+            let topics = deciding.learn(webhook, &learned)?;
+            deciding.release(topics, None)?;
             deciding.decided.unreadable = Some(problem);
             return Ok(deciding.decided);
         }
@@ -74,9 +76,18 @@ pub fn decide(
         deciding.mention_all(webhook)?;
     }
     if let Some(nothing) = &reading.nothing {
-        let verdict = Verdict::Ignore { reason: nothing.reason, message: nothing.message.clone() };
+        let key = nothing.part_of.as_ref().map(|invoice| purchase::key(&webhook.scope, invoice));
+        let (reason, message) = match &key {
+            // The invoice is there already, so the part is no news of it.
+            Some(key) if deciding.ledger.reported(key)?.is_some() => {
+                (Reason::AlreadyReported, format!("`{key}` was reported before"))
+            }
+            _ => (nothing.reason, nothing.message.clone()),
+        };
         let trace = Trace::of(format!("a webhook of the type `{}`, which states nothing to decide", webhook.kind));
-        let judged = Judged { trace, ..Judged::new(verdict, None) };
+        let judged = Judged { trace, ..Judged::new(Verdict::Ignore { reason, message }, key.clone()) };
+        // A refund of this part waits for a decision on its purchase.
+        topics.extend(key);
         deciding.ledger.put_decision(&deciding.record(webhook, 0, None, &judged))?;
         deciding.decided.decisions.push(judged.decision());
     }
@@ -140,9 +151,15 @@ pub fn open_questions(
     let deciding = Deciding { ledger, policy, now, decided: Decided::default() };
     let Ok(reading) = deciding.read(&webhook) else { return Ok(None) };
     let Some(fact) = reading.facts.get(held.fact) else { return Ok(None) };
-    let questions = questions(deciding.ledger, &webhook.scope, fact, policy.organization_mode)?;
+    let questions = questions(deciding.ledger, &webhook.scope, fact, &held.topic, policy.organization_mode)?;
     let code = if policy.check_codes == CheckCodes::Off { None } else { code_to_ask(deciding.ledger, held, now)? };
     Ok(Some(OpenQuestions { provider: webhook.scope.provider, questions, code }))
+}
+
+/// Why a webhook cannot be read, and what it teaches all the same.
+struct Unread {
+    problem: String,
+    learned: Vec<Learned>,
 }
 
 struct Deciding<'a> {
@@ -154,9 +171,12 @@ struct Deciding<'a> {
 
 impl Deciding<'_> {
     /// The facts of a webhook, or why it cannot be read. A mode that must not reach Cello states no facts.
-    fn read(&self, webhook: &Webhook) -> Result<Reading, String> {
+    fn read(&self, webhook: &Webhook) -> Result<Reading, Unread> {
         let name = &webhook.scope.provider;
-        let provider = self.policy.provider(name).ok_or_else(|| format!("this version knows no provider `{name}`"))?;
+        let provider = self
+            .policy
+            .provider(name)
+            .ok_or_else(|| Unread { problem: format!("this version knows no provider `{name}`"), learned: vec![] })?;
         if let (Some(allowed), Some(mode)) = (self.policy.mode, webhook.mode)
             && allowed != mode
         {
@@ -169,7 +189,9 @@ impl Deciding<'_> {
                 ),
             ));
         }
-        provider.read(&webhook.body).map_err(|problem| problem.to_string())
+        provider
+            .read(&webhook.body)
+            .map_err(|unreadable| Unread { problem: unreadable.to_string(), learned: unreadable.learned })
     }
 
     /// Lets a webhook be found by every id it names.
@@ -257,13 +279,17 @@ impl Deciding<'_> {
         Ok(decisions)
     }
 
-    /// The fact as the directory completes it: a refund that names no customer is of whose purchase it was, and a
-    /// subscription that never was active starts when it becomes so.
+    /// The fact as the directory completes it: a payment is also what its session said of it, and a subscription that
+    /// never was active starts when it becomes so.
     fn completed(&mut self, scope: &Scope, fact: &Fact) -> Result<Option<Fact>, StoreError> {
         match &fact.detail {
-            Detail::PaymentRefunded(refund) if fact.customer.is_none() => {
-                let owner = refund::owner(self.ledger, scope, refund)?;
-                Ok(owner.map(|owner| Fact { customer: Some(owner), ..fact.clone() }))
+            Detail::InvoicePaid(invoice) if matches!(invoice.source, Source::Payment { .. }) => {
+                let payment = self.ledger.payment(scope, &invoice.id)?;
+                Ok(payment.and_then(|payment| payment.session).map(|session| Fact {
+                    customer: fact.customer.clone().or_else(|| session.customer.clone()),
+                    detail: Detail::InvoicePaid(Box::new(sale::completed(invoice, &session))),
+                    ..fact.clone()
+                }))
             }
             Detail::SubscriptionChanged { subscription, change: Change::Active, .. } => {
                 let is_first = self.ledger.decision_on(&not_started_key(scope, &subscription.id))?.is_some()

@@ -98,7 +98,17 @@ impl Eraser {
             after,
             limit: BATCH,
             reasons: Reason::ALL.iter().copied().filter(|reason| reason.is_nobodys_referral()).collect(),
-            reasons_of_strangers: vec![Reason::HoldExpired, Reason::NoCommercialChange, Reason::NotStarted],
+            reasons_of_strangers: vec![
+                Reason::HoldExpired,
+                Reason::NoCommercialChange,
+                Reason::NotStarted,
+                Reason::PurchaseNotReported,
+                Reason::PurchaseUnknown,
+                Reason::ReportedElsewhere,
+                Reason::NotFullyPaid,
+                Reason::SaleWithoutInvoice,
+                Reason::PaymentLinkUnknown,
+            ],
         };
         self.store.erase_bodies(erasing, now).await
     }

@@ -6,6 +6,7 @@ use super::judged::Judged;
 use super::policy::Policy;
 use super::verdict::Judge;
 use super::writing::Draft;
+use crate::facts::Source as Stated;
 use crate::facts::{Change, Detail, Fact, Invoice, KnownCustomer, Learned, Phase, Refund, Subscription};
 use crate::money::Currency;
 use crate::store::{Ledger, StoreError};
@@ -19,7 +20,10 @@ impl Judge<'_> {
         if let Detail::InvoicePaid(invoice) = &fact.detail {
             trace.collected = Some(invoice.amount_paid);
         }
-        if let Some(customer) = &fact.customer {
+        if let Some(customer) = judged.customer.as_ref().filter(|customer| fact.customer.as_ref() != Some(customer)) {
+            let told = Told::directory("its purchase or its start was reported for this customer");
+            trace.values.insert(0, told.of("customer", Some(customer.clone())));
+        } else if let Some(customer) = &fact.customer {
             let known = ledger.customer(&self.webhook.scope, customer)?;
             let told = self.customer_told(customer, known.as_ref());
             trace.values.insert(0, told.of("customer", Some(customer.clone())));
@@ -204,7 +208,12 @@ fn paid(invoice: &Invoice, whose: &str) -> String {
         None => String::new(),
     };
     let collected = amount(Some(invoice.amount_paid), invoice.currency.as_ref());
-    format!("the fully paid invoice `{}` {whose}{of}: {collected} collected", invoice.id)
+    let what = match invoice.source {
+        Stated::Invoice => "fully paid invoice",
+        Stated::Session => "one-time sale",
+        Stated::Payment { .. } => "payment",
+    };
+    format!("the {what} `{}` {whose}{of}: {collected} collected", invoice.id)
 }
 
 fn refunded(refund: &Refund, whose: &str) -> String {

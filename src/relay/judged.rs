@@ -3,7 +3,7 @@
 use super::reported::ReportedStates;
 use super::waiting::LookUp;
 use crate::decision::{Decision, Verdict};
-use crate::facts::{KnownPurchase, Scope};
+use crate::facts::{Carried, KnownPurchase, Scope};
 use crate::store::{Ledger, StoreError};
 use crate::trace::Trace;
 
@@ -18,12 +18,25 @@ pub struct Judged {
     pub look_up: Option<LookUp>,
     /// What has an ignored fact decided again, where its reason alone does not tell.
     pub again: Option<String>,
+    /// Something else that has a held or ignored fact decided again.
+    pub other_topic: Option<String>,
+    /// The customer that the referral event is for: not always the one that the webhook names.
+    pub customer: Option<String>,
     pub trace: Trace,
 }
 
 impl Judged {
     pub fn new(verdict: Verdict, key: Option<String>) -> Self {
-        Self { verdict, key, effects: vec![], look_up: None, again: None, trace: Trace::default() }
+        Self {
+            verdict,
+            key,
+            effects: vec![],
+            look_up: None,
+            again: None,
+            other_topic: None,
+            customer: None,
+            trace: Trace::default(),
+        }
     }
 
     pub fn decision(self) -> Decision {
@@ -32,11 +45,14 @@ impl Judged {
 }
 
 /// Something to remember once a referral event is on its way.
+#[derive(Debug, Clone)]
 pub enum Effect {
     /// The commercial state of a subscription that Cello is told, and its version.
     Reported { subscription: String, version: i64, state: String },
-    /// A purchase, for the refunds that may follow.
-    Purchased { invoice: String, paid: i64, net: i64 },
+    /// A purchase, for the refunds that may follow, and which payments it carries.
+    Purchased { id: String, purchase: Box<KnownPurchase>, carried: Vec<(String, i64)> },
+    /// So much of a payment went back that no purchase had carried.
+    UnreportedRefund { payment: String, refund: String, amount: i64 },
     /// So much of a purchase is refunded, with and without tax.
     GivenBack { invoice: String, amount: i64, net: i64 },
     /// This stretch of a charge's running total is refunded.
@@ -44,6 +60,11 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Whether it is remembered though nothing is sent.
+    pub fn concerns_what_is_ignored(&self, verdict: &Verdict) -> bool {
+        matches!((self, verdict), (Self::UnreportedRefund { .. }, Verdict::Ignore { .. }))
+    }
+
     pub fn apply(&self, ledger: &mut dyn Ledger, scope: &Scope) -> Result<(), StoreError> {
         match self {
             Self::Reported { subscription, version, state } => {
@@ -55,9 +76,15 @@ impl Effect {
                 }
                 Ok(())
             }
-            Self::Purchased { invoice, paid, net } => {
-                let purchase = KnownPurchase { paid: *paid, net: *net, refunded: 0, refunded_net: 0 };
-                ledger.put_purchase(scope, invoice, &purchase)
+            Self::Purchased { id, purchase, carried } => {
+                for (payment, amount) in carried {
+                    let (payment, purchase) = (payment.clone(), id.clone());
+                    ledger.put_carried(scope, &Carried { payment, purchase, amount: *amount })?;
+                }
+                ledger.put_purchase(scope, id, purchase)
+            }
+            Self::UnreportedRefund { payment, refund, amount } => {
+                ledger.put_unreported_refund(scope, payment, refund, *amount)
             }
             Self::GivenBack { invoice, amount, net } => match ledger.purchase(scope, invoice)? {
                 Some(mut purchase) => {

@@ -3,8 +3,13 @@
 use jiff::Timestamp;
 
 use super::code::{FRESH, topics_of_answer, withheld_topics};
-use crate::attribution::{attribute, customer_topic, erase_person, merge, payment_topic, subscription_topic, unseen};
-use crate::facts::{CodeAnswer, KnownCode, KnownSubscription, Learned, PaymentLink, Scope};
+use super::payments::attach;
+use crate::attribution::{
+    attribute, customer_topic, erase_person, invoice_payments_topic, merge, payment_topic, subscription_topic, unseen,
+};
+use crate::facts::{
+    CodeAnswer, KnownCode, KnownSubscription, Learned, Payment, PaymentLink, Scope, Session, SessionState,
+};
 use crate::store::{Ledger, StoreError};
 
 /// Writes what a webhook or look-up taught into the directory. Returns the topics that became known or
@@ -20,7 +25,12 @@ pub fn learn(
         match learned {
             Learned::Customer(customer) => {
                 let known = ledger.customer(scope, &customer.id)?;
-                let merged = merge(known.clone(), customer, organization_mode);
+                let mut merged = merge(known.clone(), customer, organization_mode);
+                merged.known_by = match (&merged.ucc, &customer.referral.user_id) {
+                    (Some(_), _) => None,
+                    (None, Some(user)) => ledger.customer_of_user(scope, user)?.or(merged.known_by),
+                    (None, None) => merged.known_by,
+                };
                 if attribute(known.as_ref(), organization_mode) != attribute(Some(&merged), organization_mode) {
                     topics.push(customer_topic(scope, &customer.id));
                     // What was withheld for the code it had is no longer withheld for that one.
@@ -48,17 +58,42 @@ pub fn learn(
                 }
             }
             Learned::Price(plan) => ledger.put_price(scope, plan)?,
-            Learned::Payment(_) => {}
-            Learned::Link(PaymentLink { payment, invoice, .. }) => {
-                // One payment may settle several invoices. The first by its id stands for them, whichever came first.
-                if ledger.invoice_of_payment(scope, payment)?.is_none_or(|known| *invoice < known) {
-                    ledger.put_payment(scope, payment, invoice)?;
-                    topics.push(payment_topic(scope, payment));
+            Learned::Payment(payment) => {
+                let known = ledger.payment(scope, &payment.id)?;
+                let merged = merge_payment(known.clone(), payment);
+                if known.as_ref() != Some(&merged) {
+                    ledger.put_payment(scope, &merged)?;
+                    topics.push(payment_topic(scope, &payment.id));
+                }
+            }
+            Learned::Link(link) => {
+                let known = ledger.links_of_payment(scope, &link.payment)?;
+                if !known.iter().any(|known| known.invoice == link.invoice && says_as_much(known, link)) {
+                    ledger.put_link(scope, link)?;
+                    attach(ledger, scope, link)?;
+                    topics.push(payment_topic(scope, &link.payment));
+                    topics.push(invoice_payments_topic(scope, &link.invoice));
                 }
             }
         }
     }
     Ok(topics)
+}
+
+/// What is known of a payment once a webhook has shown it. A session completes once, and may be paid after that.
+fn merge_payment(known: Option<Payment>, seen: &Payment) -> Payment {
+    let known = known.unwrap_or_else(|| Payment { id: seen.id.clone(), ..Payment::default() });
+    let settled = |session: &Session| session.state != SessionState::Unpaid;
+    let session = match (known.session, seen.session.clone()) {
+        (Some(known), Some(seen)) if settled(&known) && !settled(&seen) => Some(known),
+        (known, seen) => seen.or(known),
+    };
+    Payment { id: known.id, amount: seen.amount.or(known.amount), session }
+}
+
+fn says_as_much(known: &PaymentLink, link: &PaymentLink) -> bool {
+    (link.amount.is_none() || known.amount == link.amount)
+        && (link.charge_of.is_none() || known.charge_of == link.charge_of)
 }
 
 /// Keeps what Cello answered about a code at `now`, and forgets older answers. Returns the topics that became known.

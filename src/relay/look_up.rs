@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::answers::Answers;
 use super::purchase;
-use crate::attribution::{Attribution, attribute, is_well_formed};
+use crate::attribution::{Attribution, attribute, invoice_payments_topic, is_well_formed, payment_topic};
 use crate::cello::{CallError, Client};
 use crate::facts::{Billing, CodeAnswer, Detail, Fact, Invoice, Learned, Scope};
 use crate::providers::{LookUpError, Provider, Question};
@@ -18,6 +18,8 @@ use crate::store::{Ledger, StoreError};
 pub struct LookedUp {
     pub asked: Asked,
     pub learned: Vec<Learned>,
+    /// The questions that have an answer, be it that there is no such thing.
+    pub answered: Vec<Question>,
     pub code: CodeAsked,
 }
 
@@ -51,7 +53,7 @@ impl LookedUp {
 
     /// Where there is no provider's API to ask.
     pub fn cannot_ask() -> Self {
-        Self { asked: Asked::CannotAsk, learned: vec![], code: CodeAsked::NotYet }
+        Self { asked: Asked::CannotAsk, learned: vec![], answered: vec![], code: CodeAsked::NotYet }
     }
 
     /// Asks at `now` everything there is to ask and was not answered lately. Also says how many calls that took.
@@ -68,12 +70,14 @@ impl LookedUp {
             }
             if let Some(learned) = answers.get(provider.name(), question, now) {
                 looked_up.learned.extend(learned);
+                looked_up.answered.push(question.clone());
                 continue;
             }
             calls += 1;
             match provider.look_up(question, now).await {
                 Ok(learned) => {
                     answers.put(provider.name(), question, &learned, now);
+                    looked_up.answered.push(question.clone());
                     looked_up.learned.extend(learned);
                 }
                 Err(problem) => looked_up.fail(&problem),
@@ -89,6 +93,10 @@ impl LookedUp {
             (LookUpError::Refused { .. }, _) => self.asked = Asked::Refused(problem.to_string()),
             (LookUpError::Unavailable { .. }, _) => self.asked = Asked::Failed(problem.to_string()),
         }
+    }
+
+    pub fn has_answered(&self, question: &Question) -> bool {
+        self.answered.contains(question)
     }
 
     /// A subscription is answered with its customer and its prices, which need not be asked for then.
@@ -148,23 +156,43 @@ fn concerns_every_code(problem: &CallError) -> bool {
     }
 }
 
-/// What is not known of `fact` and could be asked, in that order: what one answer tells is not asked again.
+/// What tells whether a sale and an invoice are one payment.
+pub fn link_question(scope: &Scope, invoice: &Invoice) -> Question {
+    let (account, id) = (scope.account.clone(), invoice.id.clone());
+    if invoice.source.is_sale() { Question::Payment { account, id } } else { Question::InvoicePayments { account, id } }
+}
+
+/// What is not known of `fact`, which waits for `topic`, and could be asked, in that order: what one answer tells is
+/// not asked again.
 pub fn questions(
     ledger: &mut dyn Ledger,
     scope: &Scope,
     fact: &Fact,
+    topic: &str,
     organization_mode: bool,
 ) -> Result<Vec<Question>, StoreError> {
     let account = || scope.account.clone();
-    let Some(customer) = &fact.customer else { return Ok(vec![]) };
-    let unseen = attribute(ledger.customer(scope, customer)?.as_ref(), organization_mode) == Attribution::Unseen;
+    let unseen = match &fact.customer {
+        Some(customer) => {
+            let known = ledger.customer(scope, customer)?;
+            (attribute(known.as_ref(), organization_mode) == Attribution::Unseen).then(|| customer.clone())
+        }
+        None => None,
+    };
     let mut questions = Vec::new();
     match &fact.detail {
-        Detail::InvoicePaid(invoice) if lacks_interval(ledger, scope, invoice)? => {
-            let (subscription, price) = (invoice.subscription.clone(), invoice.plan.price_id.clone());
-            questions.extend(subscription.map(|id| Question::Subscription { account: account(), id }));
-            // For a subscription that is gone or has moved to another price since: a price stays what it was.
-            questions.extend(price.map(|id| Question::Price { account: account(), id }));
+        Detail::InvoicePaid(invoice) => {
+            if lacks_interval(ledger, scope, invoice)? {
+                let (subscription, price) = (invoice.subscription.clone(), invoice.plan.price_id.clone());
+                questions.extend(subscription.map(|id| Question::Subscription { account: account(), id }));
+                // For a subscription that is gone or has moved to another price since: a price stays what it was.
+                questions.extend(price.map(|id| Question::Price { account: account(), id }));
+            }
+            if [payment_topic(scope, &invoice.id), invoice_payments_topic(scope, &invoice.id)]
+                .contains(&topic.to_owned())
+            {
+                questions.push(link_question(scope, invoice));
+            }
         }
         Detail::PaymentRefunded(refund) if refund.invoice.is_none() => {
             let payment = refund.payments.first().cloned();
@@ -172,9 +200,7 @@ pub fn questions(
         }
         _ => {}
     }
-    if unseen {
-        questions.push(Question::Customer { account: account(), id: customer.clone() });
-    }
+    questions.extend(unseen.map(|id| Question::Customer { account: account(), id }));
     Ok(questions)
 }
 

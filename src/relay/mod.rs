@@ -3,6 +3,7 @@
 //! - [`decide`]: one webhook, from its bytes to its decisions, in one transaction
 //! - `learn`: what the directory takes from a webhook
 //! - `verdict`, `purchase`, `refund`, `reported`, `judged`: what one fact comes to
+//! - `payments`: which part of a purchase Cello does not know yet
 //! - `code`: whether Cello counts a referral code, where that is to be asked
 //! - `waiting`: what a fact waits for, and how long; `writing`: the referral event itself;
 //!   `explaining`: how it came about
@@ -25,6 +26,7 @@ mod judged;
 mod learn;
 pub mod look_up;
 pub mod pace;
+mod payments;
 pub mod policy;
 mod purchase;
 mod recovering;

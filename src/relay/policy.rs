@@ -15,6 +15,9 @@ use crate::store::SaidOfCodes;
 /// How long a refund waits for its purchase: as long as the providers repeat an undelivered webhook.
 pub const REFUND_HOLD: SignedDuration = SignedDuration::from_hours(3 * 24);
 
+/// How long a sale and an invoice wait to be linked where they may be one payment.
+pub const LINK_HOLD: SignedDuration = SignedDuration::from_hours(24);
+
 /// How long an invoice waits for its exact interval while the provider's API does not answer, where the length of the
 /// billed period suggests one: an outage is shorter, and a purchase is worth more than its interval.
 pub const STRETCH_HOLD: SignedDuration = SignedDuration::from_hours(24);
@@ -29,6 +32,8 @@ pub struct Policy {
     /// The only mode of webhooks that may reach the configured Cello; `None` for either.
     pub mode: Option<Mode>,
     pub check_codes: CheckCodes,
+    /// Whether a payment with neither session nor invoice is a sale.
+    pub sales_without_invoice: bool,
     /// How long the body of a webhook that is settled is kept from its arrival.
     pub bodies_kept: SignedDuration,
     /// Set by commands that show what would be decided: nobody is asked then, and what Cello said before is all there is.
@@ -45,6 +50,7 @@ impl Policy {
             organization_mode: config.metadata.organization_mode,
             mode: config.cello.environment.mode(),
             check_codes: config.cello.check_codes,
+            sales_without_invoice: config.stripe.sales_without_invoice,
             bodies_kept: SignedDuration::try_from(config.retention.bodies).unwrap_or(SignedDuration::MAX),
             asks_nobody: None,
             privacy: config.privacy.clone(),

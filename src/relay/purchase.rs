@@ -76,7 +76,7 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
     let how = match invoice.billing {
         Billing::OneTime => return Ok(Answer::Known(own(How::OneTime, "no line of the invoice recurs"))),
         Billing::Recurring => {
-            return Ok(Answer::Known(own(How::Period(invoice.plan.period), "the plan on the invoice")));
+            return Ok(Answer::Known(own(how_often(invoice.plan.period, invoice), "the plan on the invoice")));
         }
         Billing::SeveralPeriods => return Ok(Answer::Known(own(How::SeveralPeriods, "the lines of the invoice"))),
         Billing::Stretch(stretch) => How::Stretch(stretch),
@@ -88,25 +88,32 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
         None => true,
     };
     let speaks = subscription.as_ref().filter(same_price);
+    let price = match &invoice.plan.price_id {
+        Some(id) => ledger.price(scope, id)?.map(|plan| (plan, format!("the price `{id}`"))),
+        None => None,
+    };
     // What is billed by use has neither seats nor a fixed amount; the quantity of its line is what was used.
-    let by_use = speaks.is_some_and(|known| known.seats.is_none() && known.amount.is_none());
+    let by_use = price.as_ref().is_some_and(|(plan, _)| plan.metered)
+        || speaks.is_some_and(|known| known.seats.is_none() && known.amount.is_none());
     let seats = invoice.seats.filter(|_| !by_use).or_else(|| subscription.as_ref()?.seats);
-    let known = match (speaks, &invoice.plan.price_id) {
-        (Some(known), _) => Some((known.plan.clone(), format!("the subscription `{}`", known.id))),
-        (None, Some(id)) => {
-            let plan = ledger.price(scope, id)?.filter(|plan| plan.period.is_some());
-            plan.map(|plan| (plan, format!("the price `{id}`")))
-        }
-        (None, None) => None,
+    let known = match speaks {
+        Some(known) => Some((known.plan.clone(), format!("the subscription `{}`", known.id))),
+        None => price.filter(|(plan, _)| plan.period.is_some()),
     };
     let Some((plan, by)) = known else {
         return Ok(Answer::Stretch(Resolution { seats, ..own(how, "the length of the billed period") }));
     };
     let product_id = plan.product_id.or_else(|| invoice.plan.product_id.clone());
     let mixed = other_period(ledger, scope, invoice, plan.period)?;
-    let how = How::Period(plan.period);
+    let how = how_often(plan.period, invoice);
     let (plan, told) = (Plan { product_id, ..plan }, Some(Told::directory(by)));
     Ok(Answer::Known(Resolution { how, told, plan, seats, mixed }))
+}
+
+/// The interval of a known period, unless the deciding line is billed for more than one: no word fits an amount for several.
+fn how_often(period: Option<Period>, invoice: &Invoice) -> How {
+    let several = period.zip(invoice.billed_days).is_some_and(|(period, days)| days * 2 >= period.days() * 3);
+    if several { How::SeveralPeriods } else { How::Period(period) }
 }
 
 /// The subscription, where the webhook does not carry all lines and shows only smaller parts of it. They must be billed

@@ -4,14 +4,59 @@
 //! unknown is still told once its invoice is known: a relay that is set up in mid-life must not swallow refunds.
 
 use crate::attribution::payment_topic;
-use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{KnownPurchase, Refund, RunningTotal, Scope};
+use crate::decision::{Warning, WarningCode};
+use crate::facts::{Carried, KnownPurchase, Refund, RunningTotal, Scope};
 use crate::money::share;
-use crate::store::{DecisionState, Ledger, StoreError};
+use crate::store::{DecisionState, Ledger, Reported, StoreError};
 use crate::trace::Told;
 
 use super::judged::Effect;
 use super::purchase;
+
+/// Where a refund's purchase stands.
+pub enum Purchase {
+    Reported(Found),
+    /// It was decided not to report it. With what has the refund decided again.
+    NotReported {
+        message: String,
+        again: String,
+    },
+    /// It is there and held.
+    Undecided {
+        message: String,
+        waits_for: String,
+    },
+    /// Nothing of it has arrived.
+    Unknown {
+        /// As the refund names it.
+        invoice: Option<String>,
+        message: String,
+        waits_for: String,
+    },
+}
+
+/// The report that carried the refunded money.
+pub struct Found {
+    /// The purchase, as the directory keeps it.
+    pub id: String,
+    pub reported: Reported,
+    /// The payment that was refunded, where it is known to be carried by this report.
+    pub payment: Option<String>,
+    /// How the purchase is known.
+    pub told: Told,
+}
+
+/// What a refund comes to.
+pub enum Given {
+    Known(Resolution),
+    /// Cello knows of all of it.
+    AlreadyReported,
+    /// None of the money that goes back was ever reported.
+    Unreported {
+        message: String,
+        effect: Effect,
+    },
+}
 
 #[derive(Debug, Clone)]
 pub struct Resolution {
@@ -24,147 +69,216 @@ pub struct Resolution {
     pub warnings: Vec<Warning>,
     /// Where invoice and amount are known from.
     pub told: [Told; 2],
-    /// What is told with this refund or was before.
-    pub effect: Option<OfCharge>,
+    /// What is to be remembered once it is reported.
+    pub effects: Vec<Effect>,
 }
 
-impl Resolution {
-    /// What is to be remembered of it with its purchase.
-    pub fn given_back(&self) -> Option<Effect> {
-        let (invoice, net) = (self.invoice.clone()?, self.amount_net?);
-        Some(Effect::GivenBack { invoice, amount: self.amount, net })
+/// Finds the report that carried the refunded payment; of a payment that none is known to carry, the invoice that the
+/// refund names, or that the payment settles; else the payment itself, which stands for a sale without an invoice.
+pub fn find(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Purchase, StoreError> {
+    let payments = payments(ledger, scope, refund)?;
+    for payment in &payments {
+        if let Some(found) = carrier(ledger, scope, payment, refund.invoice.as_deref())? {
+            return Ok(Purchase::Reported(found));
+        }
     }
-}
-
-pub enum Answer {
-    Known(Resolution),
-    Wait {
-        message: String,
-        waits_for: String,
-    },
-    /// With what may have it decided again.
-    Ignore {
-        reason: Reason,
-        message: String,
-        again: Option<String>,
-    },
-}
-
-/// Finds the purchase; `expired` when it has waited long enough.
-pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, expired: bool) -> Result<Answer, StoreError> {
-    let mut warnings = Vec::new();
-    let Some((invoice, invoice_told)) = invoice(ledger, scope, refund)? else {
-        let payment = refund.payments.first().map_or("", String::as_str);
-        let waits_for = payment_topic(scope, payment);
-        return Ok(if expired {
-            let message = "neither the refund nor anything learned since names the invoice".to_owned();
-            // Money that was given back is told however late its purchase becomes known.
-            Answer::Ignore { reason: Reason::PurchaseUnknown, message, again: Some(waits_for) }
-        } else {
-            let message = match payment {
-                "" => "the refund names neither invoice nor payment".to_owned(),
-                payment => format!("the refund names no invoice, and nothing has told what `{payment}` paid for"),
+    if let Some(invoice) = &refund.invoice {
+        return of_named_invoice(ledger, scope, invoice, &payments);
+    }
+    let mut not_reported = None;
+    for payment in &payments {
+        let links = ledger.links_of_payment(scope, payment)?.into_iter().map(|link| link.invoice);
+        for id in links.chain([payment.clone()]) {
+            let told = match id == *payment {
+                true => Told::directory("a sale without an invoice goes by its payment"),
+                false => Told::directory(format!("the payment `{payment}` settled it")),
             };
-            Answer::Wait { message, waits_for }
-        });
-    };
-    let key = purchase::key(scope, &invoice);
-    let reported = ledger.reported(&key)?;
-    if reported.is_none() {
-        match ledger.decision_on(&key)? {
-            Some(DecisionState::Ignore) => {
-                return Ok(Answer::Ignore {
-                    reason: Reason::PurchaseNotReported,
-                    message: format!("the purchase `{invoice}` was not reported, so its refund is not either"),
-                    again: Some(key),
-                });
-            }
-            None if expired => warnings.push(Warning::new(
-                WarningCode::RefundWithoutPurchase,
-                format!("the purchase `{invoice}` never arrived here"),
-            )),
-            // Held itself, or not there yet.
-            _ => {
-                let message = format!("the purchase `{invoice}` has not been reported yet");
-                return Ok(Answer::Wait { message, waits_for: key });
+            match of_purchase(ledger, scope, &id, told)? {
+                // A report whose payments are all known, and this is none of them.
+                Purchase::Reported(found) if carries_others_alone(ledger, scope, &found.id)? => {}
+                Purchase::NotReported { message, again } => {
+                    not_reported.get_or_insert(Purchase::NotReported { message, again });
+                }
+                Purchase::Unknown { .. } if id == *payment => {}
+                found => return Ok(found),
             }
         }
     }
-    let purchase = ledger.purchase(scope, &invoice)?;
-    let (untold, effect) = untold(ledger, scope, refund, purchase.as_ref())?;
-    let amount = match refund.running_total {
-        Some(_) => untold.iter().map(|(from, to)| to - from).sum(),
-        None => refund.amount.unwrap_or(0),
-    };
-    if untold.is_empty() {
-        return Ok(Answer::Ignore {
-            reason: Reason::AlreadyReported,
-            message: "this part of the charge is already reported as refunded".to_owned(),
-            again: None,
-        });
+    if let Some(not_reported) = not_reported {
+        return Ok(not_reported);
     }
-    let amount_told = match &effect {
-        Some((charge, from, to)) if refund.amount != Some(amount) => {
-            warnings.push(Warning::new(
-                WarningCode::RefundAmountDerived,
-                match refund.amount {
-                    None => "the webhook gives only the running total of the charge".to_owned(),
-                    Some(stated) => format!(
-                        "the webhook says {stated}, and {} of it were told before, as where an earlier refund has failed",
-                        stated - amount
-                    ),
-                },
-            ));
-            Told::directory(format!(
-                "the running total of `{charge}` is {to} now, and {} of it were refunded before",
-                to - amount
-            ))
-        }
-        _ => Told::webhook("this refund alone"),
+    let payment = refund.payments.first().map_or("", String::as_str);
+    let message = match payment {
+        "" => "the refund names neither invoice nor payment".to_owned(),
+        payment => format!("the refund names no invoice, and nothing has told what `{payment}` paid for"),
     };
+    Ok(Purchase::Unknown { invoice: None, message, waits_for: payment_topic(scope, payment) })
+}
+
+/// The payments that may have been refunded, by their own ids. A refund that names only an invoice is of that invoice's.
+fn payments(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Vec<String>, StoreError> {
+    let mut payments: Vec<String> = Vec::new();
+    for id in &refund.payments {
+        let links = ledger.links_of_payment(scope, id)?;
+        let payment = links.into_iter().find_map(|link| link.charge_of).unwrap_or_else(|| id.clone());
+        if !payments.contains(&payment) {
+            payments.push(payment);
+        }
+    }
+    if let (true, Some(invoice)) = (payments.is_empty(), &refund.invoice) {
+        let links = ledger.links_of_invoice(scope, invoice)?;
+        payments.extend(links.into_iter().filter(|link| link.charge_of.is_none()).map(|link| link.payment));
+    }
+    Ok(payments)
+}
+
+/// The report that carries a payment: that of the named invoice where it is among several.
+fn carrier(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    payment: &str,
+    named: Option<&str>,
+) -> Result<Option<Found>, StoreError> {
+    let carried = ledger.carried_of_payment(scope, payment)?;
+    let is_named = |carried: &&Carried| named.is_some_and(|named| is_of_invoice(&carried.purchase, named));
+    let ids = carried.iter().filter(is_named).chain(&carried).map(|carried| carried.purchase.clone());
+    for id in ids {
+        if let Some(reported) = ledger.reported(&purchase::key(scope, &id))? {
+            let told = match named {
+                Some(named) if is_of_invoice(&id, named) => Told::webhook("the refund names it"),
+                _ if id == payment => Told::directory("a sale without an invoice goes by its payment"),
+                _ => Told::directory(format!("it reported the payment `{payment}`")),
+            };
+            return Ok(Some(Found { id, reported, payment: Some(payment.to_owned()), told }));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a purchase is this invoice's, paid for the first time or anew.
+fn is_of_invoice(purchase: &str, invoice: &str) -> bool {
+    purchase == invoice || purchase.strip_prefix(invoice).is_some_and(|rest| rest.starts_with(':'))
+}
+
+fn of_named_invoice(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    invoice: &str,
+    payments: &[String],
+) -> Result<Purchase, StoreError> {
+    let purchase = of_purchase(ledger, scope, invoice, Told::webhook("the refund names it"))?;
+    Ok(match purchase {
+        Purchase::Reported(found) if !payments.is_empty() && carries_others_alone(ledger, scope, &found.id)? => {
+            let message = format!("`{}` was never reported: other payments settled `{invoice}`", payments[0]);
+            Purchase::NotReported { message, again: payment_topic(scope, &payments[0]) }
+        }
+        purchase => purchase,
+    })
+}
+
+fn of_purchase(ledger: &mut dyn Ledger, scope: &Scope, id: &str, told: Told) -> Result<Purchase, StoreError> {
+    let key = purchase::key(scope, id);
+    if let Some(reported) = ledger.reported(&key)? {
+        return Ok(Purchase::Reported(Found { id: id.to_owned(), reported, payment: None, told }));
+    }
+    let message = format!("the purchase `{id}` has not been reported yet");
+    Ok(match ledger.decision_on(&key)? {
+        Some(DecisionState::Ignore) => Purchase::NotReported {
+            message: format!("the purchase `{id}` was not reported, so its refund is not either"),
+            again: key,
+        },
+        Some(_) => Purchase::Undecided { message, waits_for: key },
+        None => Purchase::Unknown { invoice: Some(id.to_owned()), message, waits_for: key },
+    })
+}
+
+/// Whether all the money of a report is that of payments which are known.
+fn carries_others_alone(ledger: &mut dyn Ledger, scope: &Scope, id: &str) -> Result<bool, StoreError> {
+    let is_linked = ledger.purchase(scope, id)?.is_some_and(|purchase| purchase.unlinked == 0);
+    Ok(is_linked && !ledger.carried_by_purchase(scope, id)?.is_empty())
+}
+
+/// How much of what goes back Cello was sent, and what is to be remembered of it.
+pub fn amount(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund, found: &Found) -> Result<Given, StoreError> {
+    let mut refund = refund.clone();
+    let (mut warnings, mut effects) = (Vec::new(), Vec::new());
+    if let (Some(payment), Some((unreported, effect))) = (&found.payment, unreported(ledger, scope, &refund, found)?) {
+        refund.amount = refund.amount.map(|amount| amount - unreported);
+        if refund.amount == Some(0) {
+            let message = format!("of `{payment}` this was left over, and no purchase reported it");
+            return Ok(Given::Unreported { message, effect });
+        }
+        let message = format!("{unreported} of it were left over of `{payment}` and never reported");
+        warnings.push(Warning::new(WarningCode::UnreportedMoneyRefunded, message));
+        effects.push(effect);
+    }
+    let purchase = ledger.purchase(scope, &found.id)?;
+    let Some((part, stretch)) = untold(ledger, scope, &refund, purchase.as_ref())? else {
+        return Ok(Given::AlreadyReported);
+    };
+    let Part { amount, pieces, told: amount_told, warning } = part;
+    warnings.extend(warning);
+    let invoice = found.reported.invoice_id.clone().unwrap_or_else(|| found.id.clone());
     if let Some(KnownPurchase { paid, refunded, .. }) = purchase
         && refunded.saturating_add(amount) > paid
     {
         let message = format!("{paid} were paid for `{invoice}`, and {refunded} of it were refunded before");
         warnings.push(Warning::new(WarningCode::RefundOverPurchase, message));
     }
-    let told = [invoice_told, amount_told];
-    let amount_net = purchase.and_then(|purchase| net(&purchase, &untold));
-    let subscription = refund.subscription.clone().or_else(|| reported?.subscription_id);
-    Ok(Answer::Known(Resolution { invoice: Some(invoice), subscription, amount, amount_net, warnings, told, effect }))
+    let amount_net = purchase.as_ref().and_then(|purchase| net(purchase, &pieces));
+    effects.extend(amount_net.map(|net| Effect::GivenBack { invoice: found.id.clone(), amount, net }));
+    effects.extend(stretch.map(|(charge, from, to)| Effect::Refunded { charge, from, to }));
+    let told = [found.told.clone(), amount_told];
+    let subscription = refund.subscription.clone().or_else(|| found.reported.subscription_id.clone());
+    Ok(Given::Known(Resolution { invoice: Some(invoice), subscription, amount, amount_net, warnings, told, effects }))
 }
 
-/// Whose refund it is where it names no customer itself: that of the subscription its purchase was for.
-pub fn owner(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Option<String>, StoreError> {
-    let Some(id) = subscription_paid(ledger, scope, refund)? else { return Ok(None) };
-    Ok(ledger.subscription(scope, &id)?.and_then(|known| known.subscription.customer))
-}
-
-/// The subscription of the purchase, where that was reported.
-pub fn subscription_paid(
+/// The same of a refund whose purchase never arrived.
+pub fn without_purchase(
     ledger: &mut dyn Ledger,
     scope: &Scope,
     refund: &Refund,
-) -> Result<Option<String>, StoreError> {
-    let Some((invoice, _)) = invoice(ledger, scope, refund)? else { return Ok(None) };
-    Ok(ledger.reported(&purchase::key(scope, &invoice))?.and_then(|reported| reported.subscription_id))
+    invoice: &str,
+) -> Result<Given, StoreError> {
+    let Some((part, stretch)) = untold(ledger, scope, refund, None)? else { return Ok(Given::AlreadyReported) };
+    let never =
+        Warning::new(WarningCode::RefundWithoutPurchase, format!("the purchase `{invoice}` never arrived here"));
+    let invoice_told = match refund.invoice {
+        Some(_) => Told::webhook("the refund names it"),
+        None => Told::directory("the refunded payment settled it"),
+    };
+    Ok(Given::Known(Resolution {
+        invoice: Some(invoice.to_owned()),
+        subscription: refund.subscription.clone(),
+        amount: part.amount,
+        amount_net: None,
+        warnings: [never].into_iter().chain(part.warning).collect(),
+        told: [invoice_told, part.told],
+        effects: stretch.map(|(charge, from, to)| Effect::Refunded { charge, from, to }).into_iter().collect(),
+    }))
 }
 
-/// The invoice: as the refund names it, as its payment is known to settle, or the payment itself for a sale without
-/// an invoice.
-fn invoice(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Option<(String, Told)>, StoreError> {
-    if let Some(invoice) = &refund.invoice {
-        return Ok(Some((invoice.clone(), Told::webhook("the refund names it"))));
-    }
-    for payment in &refund.payments {
-        if let Some(invoice) = ledger.invoice_of_payment(scope, payment)? {
-            return Ok(Some((invoice, Told::directory(format!("the payment `{payment}` settled it")))));
-        }
-        if ledger.decision_on(&purchase::key(scope, payment))?.is_some() {
-            return Ok(Some((payment.clone(), Told::directory("a sale without an invoice goes by its payment"))));
-        }
-    }
-    Ok(None)
+/// What of a refunded payment no purchase ever carried: that goes back first. Only where the refund is for the payment
+/// itself: one that names an invoice is for that.
+fn unreported(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    refund: &Refund,
+    found: &Found,
+) -> Result<Option<(i64, Effect)>, StoreError> {
+    let (Some(payment), None, None, Some(amount)) =
+        (&found.payment, &refund.invoice, &refund.running_total, refund.amount)
+    else {
+        return Ok(None);
+    };
+    let Some(total) = ledger.payment(scope, payment)?.and_then(|payment| payment.amount) else { return Ok(None) };
+    let carried = ledger.carried_of_payment(scope, payment)?;
+    let carried = carried.iter().fold(0_i64, |sum, carried| sum.saturating_add(carried.amount));
+    let others = ledger.unreported_refunds(scope, payment)?.into_iter().filter(|(id, _)| *id != refund.id);
+    let before = others.fold(0_i64, |sum, (_, amount)| sum.saturating_add(amount));
+    let left = total.saturating_sub(carried).saturating_sub(before).clamp(0, amount.max(0));
+    let (payment, refund) = (payment.clone(), refund.id.clone());
+    Ok((left > 0).then(|| (left, Effect::UnreportedRefund { payment, refund, amount: left })))
 }
 
 /// From one running total to a later one, in minor units.
@@ -173,26 +287,57 @@ type Stretch = (i64, i64);
 /// A charge, and a stretch of its running total.
 pub type OfCharge = (String, i64, i64);
 
-/// What this refund adds to what was told, piece by piece, and the stretch of its charge that it is. A refund that failed
-/// is taken off the charge's running total and not off what Cello was told, so a later one may cover it once more: only
-/// the pieces that no earlier refund was told for are left, and their sum is right whatever the order.
+/// What of a refund is new to Cello.
+struct Part {
+    amount: i64,
+    pieces: Vec<Stretch>,
+    told: Told,
+    warning: Option<Warning>,
+}
+
+/// What this refund adds to what was told, and the stretch of its charge that it is; `None` where that is nothing. A
+/// refund that failed is taken off the charge's running total and not off what Cello was told, so a later one may cover
+/// it once more: only the pieces that no earlier refund was told for are left, and their sum is right whatever the order.
 fn untold(
     ledger: &mut dyn Ledger,
     scope: &Scope,
     refund: &Refund,
     purchase: Option<&KnownPurchase>,
-) -> Result<(Vec<Stretch>, Option<OfCharge>), StoreError> {
-    let Some(RunningTotal { charge, total, .. }) = &refund.running_total else {
+) -> Result<Option<(Part, Option<OfCharge>)>, StoreError> {
+    let Some(RunningTotal { charge, total, released }) = &refund.running_total else {
         let before = purchase.map_or(0, |purchase| purchase.refunded);
-        let piece = refund.amount.map(|amount| (before, before.saturating_add(amount)));
-        return Ok((piece.into_iter().collect(), None));
+        return Ok(refund.amount.map(|amount| {
+            let pieces = vec![(before, before.saturating_add(amount))];
+            (Part { amount, pieces, told: Told::webhook("this refund alone"), warning: None }, None)
+        }));
     };
     let told = ledger.refunded(scope, charge)?;
     let from = match refund.amount {
-        Some(amount) => (total - amount).max(0),
-        None => told.iter().map(|(_, to)| *to).filter(|to| to < total).max().unwrap_or(0),
+        Some(amount) => (total - amount).max(*released),
+        None => told.iter().map(|(_, to)| *to).filter(|to| to < total).max().unwrap_or(0).max(*released),
     };
-    Ok((without((from, *total), &told), Some((charge.clone(), from, *total))))
+    let pieces = without((from, *total), &told);
+    if pieces.is_empty() {
+        return Ok(None);
+    }
+    let amount = pieces.iter().map(|(from, to)| to - from).sum();
+    let derived = (refund.amount != Some(amount)).then(|| {
+        let message = match refund.amount {
+            None => "the webhook gives only the running total of the charge".to_owned(),
+            Some(stated) => format!(
+                "the webhook says {stated}, and {} of it were told before, as where an earlier refund has failed",
+                stated - amount
+            ),
+        };
+        let before = total - amount;
+        let told = format!("the running total of `{charge}` is {total} now, and {before} of it were refunded before");
+        (Told::directory(told), Warning::new(WarningCode::RefundAmountDerived, message))
+    });
+    let (told, warning) = match derived {
+        Some((told, warning)) => (told, Some(warning)),
+        None => (Told::webhook("this refund alone"), None),
+    };
+    Ok(Some((Part { amount, pieces, told, warning }, Some((charge.clone(), from, *total)))))
 }
 
 /// The pieces of a stretch that lie in none of the `others`, which are ordered by where they begin.
@@ -227,7 +372,7 @@ mod tests {
     use super::*;
 
     fn purchase(paid: i64, net: i64) -> KnownPurchase {
-        KnownPurchase { paid, net, refunded: 0, refunded_net: 0 }
+        KnownPurchase { paid, net, ..KnownPurchase::default() }
     }
 
     /// The net amounts of these refunds, one after the other, as the relay reports them.

@@ -20,11 +20,11 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::decide::{decide, decide_again};
-use super::look_up::{Asked, LookedUp};
+use super::look_up::{Asked, LookedUp, link_question};
 use super::policy::Policy;
 use super::waiting::{RULES_TOPIC, in_an_hour};
 use crate::decision::Verdict;
-use crate::facts::{Fact, Scope};
+use crate::facts::{Detail, Fact, Scope};
 use crate::store::{
     DecisionState, EventFilter, HeldFact, Ledger, NewWebhook, PastDecision, PastWebhook, Store, StoreError, Webhook,
     WebhookState,
@@ -188,7 +188,12 @@ impl Remap {
                     }
                 };
                 let can_look_up = self.policy.provider(&scope.provider).is_some_and(|provider| provider.can_look_up());
+                let answered = match &fact.detail {
+                    Detail::InvoicePaid(invoice) => vec![link_question(&scope, invoice)],
+                    _ => vec![],
+                };
                 LookedUp {
+                    answered: if can_look_up { answered } else { vec![] },
                     asked: if can_look_up { Asked::Answered } else { Asked::CannotAsk },
                     learned,
                     ..LookedUp::cannot_ask()

@@ -3,6 +3,10 @@
 //! Reads the store and changes nothing in it. Every way out carries a reason that a person can act on.
 
 mod change;
+mod owner;
+mod purchase;
+mod refund;
+pub mod sale;
 mod signup;
 
 use jiff::Timestamp;
@@ -11,17 +15,17 @@ use super::code::Checked;
 use super::judged::{Effect, Judged};
 use super::look_up::LookedUp;
 use super::policy::Policy;
-use super::purchase;
-use super::refund;
+use super::purchase::{Resolution, key as purchase_key};
 use super::waiting::RULES_TOPIC;
 use super::writing::{Draft, Resolved, codes_elsewhere};
-use crate::attribution::{Attribution, Referral, attribute, customer_topic, subscription_topic};
+use crate::attribution::{Attribution, Referral, attribute, report_topic};
 use crate::decision::{Reason, Sending, Verdict, WarningCode};
-use crate::facts::{Customer, Detail, Fact, Invoice, Learned, Phase, Reading, Refund, Scope, Subscription};
+use crate::facts::{Customer, Detail, Fact, KnownCustomer, Learned, Phase, Reading, Scope, Subscription};
 use crate::rules::{CustomerView, Input, Ruled, Ruling};
 use crate::store::{Ledger, StoreError, Webhook};
 use crate::trace::{Told, Trace};
 use change::UNCHANGED;
+use owner::standing;
 use signup::signup_key;
 
 /// Everything one fact is judged by.
@@ -41,7 +45,8 @@ pub struct Judge<'a> {
 /// A fact of a referred customer.
 struct Case<'a> {
     fact: &'a Fact,
-    customer: &'a str,
+    /// Whom the event is for, by the provider's id.
+    customer: Option<String>,
     /// Whether the directory saw code and user id become complete by this very webhook.
     completed_now: bool,
     referral: Box<Referral>,
@@ -64,20 +69,29 @@ impl Judge<'_> {
     }
 
     fn judge(&self, ledger: &mut dyn Ledger, fact: &Fact) -> Result<Judged, StoreError> {
-        if let Detail::SubscriptionStarted(Subscription { id, phase: Phase::Pending, .. }) = &fact.detail {
-            let message = "it is past due, unpaid or paused from the start, and starts when it becomes active";
-            return Ok(ignored(Reason::NotStarted, message, Some(not_started_key(&self.webhook.scope, id))));
+        match &fact.detail {
+            Detail::CustomerDeleted => return Ok(deleted()),
+            Detail::SubscriptionStarted(Subscription { id, phase: Phase::Pending, .. }) => {
+                let message = "it is past due, unpaid or paused from the start, and starts when it becomes active";
+                return Ok(ignored(Reason::NotStarted, message, Some(not_started_key(&self.webhook.scope, id))));
+            }
+            Detail::PaymentRefunded(refund) => return self.refund(ledger, fact, refund),
+            Detail::InvoicePaid(invoice) => {
+                if let Some(judged) = self.not_a_sale(ledger, fact, invoice)? {
+                    return Ok(judged);
+                }
+            }
+            _ => {}
         }
         let case = match self.case(ledger, fact)? {
             Ok(case) => case,
             Err(judged) if self.is_unchanged(ledger, fact, &judged)? => {
                 return Ok(ignored(Reason::NoCommercialChange, UNCHANGED, judged.key));
             }
-            Err(judged) => return Ok(judged),
+            Err(judged) => return Ok(self.until_started(fact, judged)),
         };
         match &fact.detail {
             Detail::CustomerSeen { announces } => self.signup(ledger, case, *announces),
-            Detail::CustomerDeleted => Ok(deleted()),
             Detail::SubscriptionStarted(subscription) | Detail::SubscriptionEnded(subscription) => {
                 self.subscription(ledger, case, subscription)
             }
@@ -85,21 +99,57 @@ impl Judge<'_> {
                 self.subscription_change(ledger, case, subscription, *change)
             }
             Detail::InvoicePaid(invoice) => self.purchase(ledger, case, invoice),
-            Detail::PaymentRefunded(refund) => self.refund(ledger, case, refund),
+            Detail::CustomerDeleted | Detail::PaymentRefunded(_) => Ok(deleted()),
         }
     }
 
     /// Whose referral the fact is, and that it is new and in time; else what is to be done with it.
     fn case<'f>(&self, ledger: &mut dyn Ledger, fact: &'f Fact) -> Result<Result<Case<'f>, Judged>, StoreError> {
         let key = self.key(fact);
-        let ignore = |reason: Reason, message: &str| Ok(Err(ignored(reason, message, key.clone())));
-        if matches!(fact.detail, Detail::CustomerDeleted) {
-            return Ok(Err(deleted()));
+        let case = match self.case_of_start(ledger, fact, key.as_deref())? {
+            Some(case) => case,
+            None => match self.case_of_customer(ledger, fact, key)? {
+                Ok(case) => case,
+                Err(judged) => return Ok(Err(judged)),
+            },
+        };
+        if !matches!(fact.detail, Detail::CustomerSeen { .. } | Detail::InvoicePaid(_))
+            && self.is_reported(ledger, fact, &case.key)?
+        {
+            return Ok(Err(case.ignore(Reason::AlreadyReported, format!("`{}` was reported before", case.key))));
         }
+        Ok(Ok(case))
+    }
+
+    /// The case of a change or an end whose start was reported for another customer than the webhook names.
+    fn case_of_start<'f>(
+        &self,
+        ledger: &mut dyn Ledger,
+        fact: &'f Fact,
+        key: Option<&str>,
+    ) -> Result<Option<Case<'f>>, StoreError> {
+        let (Detail::SubscriptionChanged { subscription, .. } | Detail::SubscriptionEnded(subscription), Some(key)) =
+            (&fact.detail, key)
+        else {
+            return Ok(None);
+        };
+        let start = standing(ledger.reported(&started_key(&self.webhook.scope, &subscription.id))?);
+        let Some(start) = start.filter(|start| start.customer.is_some() && start.customer != fact.customer) else {
+            return Ok(None);
+        };
+        let what = format!("the start of `{}`", subscription.id);
+        self.case_of_report(ledger, fact, &start, key.to_owned(), &what)
+    }
+
+    /// The case of the customer that the webhook names.
+    fn case_of_customer<'f>(
+        &self,
+        ledger: &mut dyn Ledger,
+        fact: &'f Fact,
+        key: Option<String>,
+    ) -> Result<Result<Case<'f>, Judged>, StoreError> {
+        let ignore = |reason: Reason, message: &str| Ok(Err(ignored(reason, message, key.clone())));
         let Some(customer) = fact.customer.as_deref() else {
-            if let Detail::PaymentRefunded(refund) = &fact.detail {
-                return Ok(Err(self.refund_of_nobody(ledger, refund, key)?));
-            }
             return ignore(
                 Reason::NoCustomer,
                 "nothing tells whose it is: a sale to a guest, or an invoice that somebody else paid",
@@ -108,7 +158,7 @@ impl Judge<'_> {
         let known = ledger.customer(&self.webhook.scope, customer)?;
         let referral = match attribute(known.as_ref(), self.policy.organization_mode) {
             Attribution::Referred(referral) => referral,
-            Attribution::NotReferred => return ignore(Reason::NotReferred, &not_referred(fact)),
+            Attribution::NotReferred => return ignore(Reason::NotReferred, &not_referred(fact, known.as_ref())),
             Attribution::UserIdMissing => {
                 return ignore(
                     Reason::UserIdMissing,
@@ -129,11 +179,31 @@ impl Judge<'_> {
         let told = self.customer_told(customer, known.as_ref());
         let completed_now = known.is_some_and(|known| known.completed_at == Some(self.webhook.at));
         let key = key.unwrap_or_else(|| signup_key(&referral));
-        let case = Case { fact, customer, completed_now, referral, told, key };
-        if !fact.is_signup() && ledger.reported(&case.key)?.is_some() {
-            return Ok(Err(case.ignore(Reason::AlreadyReported, format!("`{}` was reported before", case.key))));
+        Ok(Ok(Case { fact, customer: Some(customer.to_owned()), completed_now, referral, told, key }))
+    }
+
+    /// Whether Cello was sent this before. The end of a subscription was once kept without its time: an end that lies no
+    /// later than that report is the one it was about.
+    fn is_reported(&self, ledger: &mut dyn Ledger, fact: &Fact, key: &str) -> Result<bool, StoreError> {
+        if ledger.reported(key)?.is_some() {
+            return Ok(true);
         }
-        Ok(Ok(case))
+        let Detail::SubscriptionEnded(Subscription { id, ended_at: Some(ended_at), .. }) = &fact.detail else {
+            return Ok(false);
+        };
+        let earlier = ledger.reported(&ended_key(&self.webhook.scope, id, None))?;
+        Ok(earlier.is_some_and(|earlier| *ended_at <= earlier.at))
+    }
+
+    /// A change or an end that the named customer keeps from being sent is decided again once its start is reported, for
+    /// that may have been for another customer.
+    fn until_started(&self, fact: &Fact, judged: Judged) -> Judged {
+        match &fact.detail {
+            Detail::SubscriptionChanged { subscription, .. } | Detail::SubscriptionEnded(subscription) => {
+                Judged { other_topic: Some(report_topic(&self.webhook.scope, &subscription.id)), ..judged }
+            }
+            _ => judged,
+        }
     }
 
     fn subscription(
@@ -142,7 +212,7 @@ impl Judge<'_> {
         case: Case,
         subscription: &Subscription,
     ) -> Result<Judged, StoreError> {
-        let plan = purchase::Resolution::of_subscription(subscription);
+        let plan = Resolution::of_subscription(subscription);
         let mut judged = self.rule(ledger, &case, Resolved { plan, ..Resolved::default() })?;
         judged.effects.push(Effect::Reported {
             subscription: subscription.id.clone(),
@@ -152,75 +222,12 @@ impl Judge<'_> {
         Ok(judged)
     }
 
-    fn purchase(&self, ledger: &mut dyn Ledger, case: Case, invoice: &Invoice) -> Result<Judged, StoreError> {
-        let scope = &self.webhook.scope;
-        let plan = match purchase::resolve(ledger, scope, invoice)? {
-            purchase::Answer::Known(plan) => plan,
-            purchase::Answer::Stretch(plan) => match self.wait_for_interval(invoice, &plan) {
-                Some((reason, message, look_up)) => {
-                    let subscription = invoice.subscription.as_deref().map(|id| subscription_topic(scope, id));
-                    let waits_for = subscription.unwrap_or_else(|| customer_topic(scope, case.customer));
-                    return Ok(self.hold(reason, message, waits_for, Some(case.key), look_up));
-                }
-                None => plan,
-            },
-        };
-        let mut judged = self.rule(ledger, &case, Resolved { plan, ..Resolved::default() })?;
-        judged.effects.push(Effect::Purchased {
-            invoice: invoice.id.clone(),
-            paid: invoice.amount_paid,
-            net: invoice.amount_paid_net,
-        });
-        Ok(judged)
-    }
-
-    fn refund(&self, ledger: &mut dyn Ledger, case: Case, refund: &Refund) -> Result<Judged, StoreError> {
-        let expired = self.is_past(Reason::PurchaseUnseen);
-        match refund::resolve(ledger, &self.webhook.scope, refund, expired)? {
-            refund::Answer::Known(resolution) => {
-                let effect = resolution.effect.clone();
-                let given_back = resolution.given_back();
-                let resolved = Resolved { refund: Some(resolution), ..Resolved::default() };
-                let mut judged = self.rule(ledger, &case, resolved)?;
-                judged.effects.extend(given_back);
-                judged.effects.extend(effect.map(|(charge, from, to)| Effect::Refunded { charge, from, to }));
-                Ok(judged)
-            }
-            refund::Answer::Wait { message, waits_for } => {
-                let look_up = if refund.invoice.is_none() { self.look_up_again() } else { None };
-                Ok(self.hold(Reason::PurchaseUnseen, message, waits_for, Some(case.key), look_up))
-            }
-            refund::Answer::Ignore { reason, message, again } => Ok(Judged { again, ..case.ignore(reason, message) }),
-        }
-    }
-
-    /// A refund that names no customer, and whose purchase does not tell one (yet).
-    fn refund_of_nobody(
-        &self,
-        ledger: &mut dyn Ledger,
-        refund: &Refund,
-        key: Option<String>,
-    ) -> Result<Judged, StoreError> {
-        let scope = &self.webhook.scope;
-        let again = match refund::resolve(ledger, scope, refund, self.is_past(Reason::PurchaseUnseen))? {
-            refund::Answer::Wait { message, waits_for } => {
-                return Ok(self.hold(Reason::PurchaseUnseen, message, waits_for, key, None));
-            }
-            refund::Answer::Ignore { again, .. } => again,
-            refund::Answer::Known(_) => {
-                refund::subscription_paid(ledger, scope, refund)?.map(|id| subscription_topic(scope, &id))
-            }
-        };
-        let message = "the refund names no customer, and nothing tells whose purchase it was";
-        Ok(Judged { again, ..ignored(Reason::NoCustomer, message, key) })
-    }
-
     /// Asks the rules and, where one matches, writes the referral event.
     fn rule(&self, ledger: &mut dyn Ledger, case: &Case, resolved: Resolved) -> Result<Judged, StoreError> {
         let Case { fact, referral, told, key, .. } = case;
-        let email = self.email(fact, referral);
+        let email = self.email(case);
         let view = CustomerView {
-            id: fact.customer.as_deref(),
+            id: case.customer.as_deref(),
             ucc: &referral.ucc,
             user_id: &referral.user_id,
             organization_id: referral.organization_id.as_deref(),
@@ -275,18 +282,20 @@ impl Judge<'_> {
                 waits_for: RULES_TOPIC.to_owned(),
             },
         };
-        Ok(Judged { trace, ..Judged::new(verdict, Some(key.clone())) })
+        let customer = case.customer.clone();
+        Ok(Judged { trace, customer, ..Judged::new(verdict, Some(key.clone())) })
     }
 
     /// The e-mail address at the time of the fact, which its own webhook shows, so that it does not depend on what came
     /// before: the one frozen on the invoice, else that of the customer in it, else the newest known. None of a
     /// customer who was deleted.
-    fn email(&self, fact: &Fact, referral: &Referral) -> Option<String> {
-        let frozen = match &fact.detail {
+    fn email(&self, case: &Case) -> Option<String> {
+        let referral = &case.referral;
+        let frozen = match &case.fact.detail {
             Detail::InvoicePaid(invoice) => invoice.email.clone(),
             _ => None,
         };
-        let shown = || self.shown(fact.customer.as_deref()?)?.email.clone();
+        let shown = || self.shown(case.customer.as_deref()?)?.email.clone();
         frozen.or_else(shown).or_else(|| referral.email.clone()).filter(|_| !referral.is_deleted)
     }
 
@@ -307,10 +316,10 @@ impl Judge<'_> {
             Detail::SubscriptionChanged { subscription, event_id, .. } => {
                 Some(format!("subscription-updated:{prefix}:{}:{event_id}", subscription.id))
             }
-            Detail::SubscriptionEnded(subscription) => {
-                Some(format!("subscription-canceled:{prefix}:{}", subscription.id))
+            Detail::SubscriptionEnded(Subscription { id, ended_at, .. }) => {
+                Some(ended_key(&self.webhook.scope, id, *ended_at))
             }
-            Detail::InvoicePaid(invoice) => Some(purchase::key(&self.webhook.scope, &invoice.id)),
+            Detail::InvoicePaid(invoice) => Some(purchase_key(&self.webhook.scope, &invoice.id)),
             Detail::PaymentRefunded(refund) => Some(format!("refund:{prefix}:{}", refund.id)),
         }
     }
@@ -325,9 +334,12 @@ fn deleted() -> Judged {
 }
 
 /// Only what is odd about the customer says why there may be no code.
-fn not_referred(fact: &Fact) -> String {
+fn not_referred(fact: &Fact, known: Option<&KnownCustomer>) -> String {
     let paid = fact.warnings.iter().filter(|warning| warning.code == WarningCode::PaidByAnother.as_str()).cloned();
-    let hints: Vec<String> = codes_elsewhere(fact).into_iter().chain(paid).map(|warning| warning.message).collect();
+    let known_by = known.and_then(|known| known.known_by.as_ref());
+    let known_by = known_by.map(|other| format!("its user is known by the customer `{other}`, which carries one"));
+    let warnings = codes_elsewhere(fact).into_iter().chain(paid).map(|warning| warning.message);
+    let hints: Vec<String> = warnings.chain(known_by).collect();
     let hint = if hints.is_empty() { String::new() } else { format!("; but {}", hints.join("; ")) };
     format!("the customer carries no referral code{hint}")
 }
@@ -335,6 +347,12 @@ fn not_referred(fact: &Fact) -> String {
 /// Business key of a subscription's start.
 pub fn started_key(scope: &Scope, subscription: &str) -> String {
     format!("subscription-created:{}:{subscription}", scope.prefix())
+}
+
+/// Business key of a subscription's end. One that was reactivated ends once more, at another time.
+pub fn ended_key(scope: &Scope, subscription: &str, ended_at: Option<Timestamp>) -> String {
+    let at = ended_at.map(|at| format!(":{}", at.as_second())).unwrap_or_default();
+    format!("subscription-canceled:{}:{subscription}{at}", scope.prefix())
 }
 
 /// What the decision on a subscription goes by that was there before it started. It is its own, so that no other reason

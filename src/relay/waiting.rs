@@ -6,8 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::judged::Judged;
-use super::look_up::Asked;
-use super::policy::{HOLD, REFUND_HOLD, STRETCH_HOLD};
+use super::look_up::{Asked, link_question};
+use super::policy::{HOLD, LINK_HOLD, REFUND_HOLD, STRETCH_HOLD};
 use super::purchase;
 use super::verdict::Judge;
 use crate::attribution::{customer_topic, report_topic};
@@ -52,6 +52,17 @@ impl Judge<'_> {
             Asked::Failed(_) | Asked::Refused(_) => Some(LookUp::Later),
             Asked::CannotAsk | Asked::Answered => None,
         }
+    }
+
+    /// Whether the provider's API has said how a payment and an invoice belong together.
+    pub fn is_link_answered(&self, invoice: &Invoice) -> bool {
+        self.looked_up.has_answered(&link_question(&self.webhook.scope, invoice))
+    }
+
+    /// Whether asking that (again) could help.
+    pub fn look_link_up(&self) -> Option<LookUp> {
+        // What was answered is another question.
+        if self.looked_up.asked == Asked::Answered { Some(LookUp::Now) } else { self.look_up_again() }
     }
 
     pub fn unseen(&self, customer: &str, key: Option<String>) -> Judged {
@@ -120,7 +131,11 @@ pub fn may_go_on(scope: &Scope, fact: &Fact, reason: Reason) -> Option<String> {
 
 /// Counted from the arrival of the webhook, so that being held again does not prolong it.
 pub fn deadline(reason: Reason, received_at: Timestamp) -> Timestamp {
-    let limit = if reason == Reason::PurchaseUnseen { REFUND_HOLD } else { HOLD };
+    let limit = match reason {
+        Reason::PurchaseUnseen => REFUND_HOLD,
+        Reason::PaymentLinkUnseen => LINK_HOLD,
+        _ => HOLD,
+    };
     received_at.saturating_add(limit).unwrap_or(Timestamp::MAX)
 }
 

@@ -36,7 +36,7 @@ impl Table {
 
 fn as_json(name: &str, kind: &str, text: &str) -> Option<Value> {
     Some(match kind {
-        INT if name.ends_with("_at") => of_millis(text.parse().ok()?)?.to_string().into(),
+        INT if name == "at" || name.ends_with("_at") => of_millis(text.parse().ok()?)?.to_string().into(),
         INT => text.parse::<i64>().ok()?.into(),
         BOOL => matches!(text, "1" | "true").into(),
         _ if name == "metadata" => serde_json::from_str(text).ok()?,

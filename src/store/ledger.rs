@@ -1,11 +1,13 @@
 //! The inner contract, on a connection that is within a transaction: each kind of store has a function for each part of
 //! it, and this ties the one to the other.
 
-/// `Books` for the functions that are in scope, in `directory`, `decisions`, `queue` and `webhooks`.
+/// `Books` for the functions that are in scope, in `directory`, `payments`, `decisions`, `queue` and `webhooks`.
 macro_rules! books {
     ($connection:ident) => {
         use jiff::Timestamp;
-        use $crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
+        use $crate::facts::{
+            Carried, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Payment, PaymentLink, Plan, Scope,
+        };
         use $crate::store::{
             DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, Reported, StoreError, Webhook, WebhookState,
         };
@@ -20,10 +22,24 @@ macro_rules! books {
                 put_subscription(scope: &Scope, subscription: &KnownSubscription) -> () = directory::put_subscription;
                 price(scope: &Scope, id: &str) -> Option<Plan> = directory::price;
                 put_price(scope: &Scope, plan: &Plan) -> () = directory::put_price;
-                invoice_of_payment(scope: &Scope, payment: &str) -> Option<String> = directory::invoice_of_payment;
-                put_payment(scope: &Scope, payment: &str, invoice: &str) -> () = directory::put_payment;
-                purchase(scope: &Scope, invoice: &str) -> Option<KnownPurchase> = directory::purchase;
-                put_purchase(scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> () = directory::put_purchase;
+                payment(scope: &Scope, id: &str) -> Option<Payment> = payments::payment;
+                put_payment(scope: &Scope, payment: &Payment) -> () = payments::put_payment;
+                links_of_payment(scope: &Scope, payment: &str) -> Vec<PaymentLink> = payments::links_of_payment;
+                links_of_invoice(scope: &Scope, invoice: &str) -> Vec<PaymentLink> = payments::links_of_invoice;
+                put_link(scope: &Scope, link: &PaymentLink) -> () = payments::put_link;
+                has_links(scope: &Scope) -> bool = payments::has_links;
+                carried_of_payment(scope: &Scope, payment: &str) -> Vec<Carried> = payments::carried_of_payment;
+                carried_by_purchase(scope: &Scope, purchase: &str) -> Vec<Carried> = payments::carried_by_purchase;
+                put_carried(scope: &Scope, carried: &Carried) -> () = payments::put_carried;
+                unreported_refunds(scope: &Scope, payment: &str) -> Vec<(String, i64)> = payments::unreported_refunds;
+                put_unreported_refund(scope: &Scope, payment: &str, refund: &str, amount: i64) -> ()
+                    = payments::put_unreported_refund;
+                purchase(scope: &Scope, id: &str) -> Option<KnownPurchase> = payments::purchase;
+                purchases_between(scope: &Scope, customer: &str, from: Timestamp, to: Timestamp)
+                    -> Vec<(String, KnownPurchase)> = payments::purchases_between;
+                put_purchase(scope: &Scope, id: &str, purchase: &KnownPurchase) -> () = payments::put_purchase;
+                has_unlinked_before(scope: &Scope, before: Timestamp) -> bool = payments::has_unlinked_before;
+                customer_of_user(scope: &Scope, user: &str) -> Option<String> = payments::customer_of_user;
                 refunded(scope: &Scope, charge: &str) -> Vec<(i64, i64)> = directory::refunded;
                 put_refunded(scope: &Scope, charge: &str, from: i64, to: i64) -> () = directory::put_refunded;
                 pinned_code(user: &str) -> Option<String> = directory::pinned_code;

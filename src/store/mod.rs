@@ -13,6 +13,7 @@ mod past;
 mod postgres;
 mod records;
 mod sqlite;
+mod statements;
 mod threads;
 mod values;
 
@@ -24,7 +25,9 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::decision::Reason;
-use crate::facts::{KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope};
+use crate::facts::{
+    Carried, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Payment, PaymentLink, Plan, Scope,
+};
 
 pub use erasing::*;
 pub use forgetting::{Forgetting, Forgotten, ForgottenCustomer, InTheWay};
@@ -241,12 +244,52 @@ pub trait Ledger {
     /// A price without an id is passed over.
     fn put_price(&mut self, scope: &Scope, plan: &Plan) -> Result<(), StoreError>;
 
-    fn invoice_of_payment(&mut self, scope: &Scope, payment: &str) -> Result<Option<String>, StoreError>;
-    fn put_payment(&mut self, scope: &Scope, payment: &str, invoice: &str) -> Result<(), StoreError>;
+    /// What is known of a payment itself.
+    fn payment(&mut self, scope: &Scope, id: &str) -> Result<Option<Payment>, StoreError>;
+    fn put_payment(&mut self, scope: &Scope, payment: &Payment) -> Result<(), StoreError>;
 
-    /// A purchase that was reported, by its invoice.
-    fn purchase(&mut self, scope: &Scope, invoice: &str) -> Result<Option<KnownPurchase>, StoreError>;
-    fn put_purchase(&mut self, scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> Result<(), StoreError>;
+    /// The invoices that a payment, known by its own id or its charge's, settles: in the order of their ids.
+    fn links_of_payment(&mut self, scope: &Scope, payment: &str) -> Result<Vec<PaymentLink>, StoreError>;
+    /// The payments that settle an invoice, in the order of their ids.
+    fn links_of_invoice(&mut self, scope: &Scope, invoice: &str) -> Result<Vec<PaymentLink>, StoreError>;
+    /// Adds one; what the one that is there says more than this one stays.
+    fn put_link(&mut self, scope: &Scope, link: &PaymentLink) -> Result<(), StoreError>;
+    /// Whether any payment of this account was ever linked to an invoice.
+    fn has_links(&mut self, scope: &Scope) -> Result<bool, StoreError>;
+
+    /// Which reported purchases carry the money of a payment, in the order of their ids.
+    fn carried_of_payment(&mut self, scope: &Scope, payment: &str) -> Result<Vec<Carried>, StoreError>;
+    /// The payments whose money a reported purchase carries, in the order of their ids.
+    fn carried_by_purchase(&mut self, scope: &Scope, purchase: &str) -> Result<Vec<Carried>, StoreError>;
+    fn put_carried(&mut self, scope: &Scope, carried: &Carried) -> Result<(), StoreError>;
+
+    /// Refunds of a payment's money that no purchase carried, with the amount of each in minor units.
+    fn unreported_refunds(&mut self, scope: &Scope, payment: &str) -> Result<Vec<(String, i64)>, StoreError>;
+    fn put_unreported_refund(
+        &mut self,
+        scope: &Scope,
+        payment: &str,
+        refund: &str,
+        amount: i64,
+    ) -> Result<(), StoreError>;
+
+    /// A purchase that was reported: by its invoice, by its payment for a sale without one, or by `invoice:payment` for
+    /// an invoice that was paid anew.
+    fn purchase(&mut self, scope: &Scope, id: &str) -> Result<Option<KnownPurchase>, StoreError>;
+    /// The reported purchases of a customer that were paid between two moments, both included, in the order of their times.
+    fn purchases_between(
+        &mut self,
+        scope: &Scope,
+        customer: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(String, KnownPurchase)>, StoreError>;
+    fn put_purchase(&mut self, scope: &Scope, id: &str, purchase: &KnownPurchase) -> Result<(), StoreError>;
+    /// Whether there is a reported purchase from before `before` for whose money no payment is known.
+    fn has_unlinked_before(&mut self, scope: &Scope, before: Timestamp) -> Result<bool, StoreError>;
+
+    /// A customer with a code that stands for this user: of several, the one that was complete first.
+    fn customer_of_user(&mut self, scope: &Scope, user: &str) -> Result<Option<String>, StoreError>;
 
     /// What is known to be refunded of a charge: stretches `(from, to]` of its running total, in minor units.
     fn refunded(&mut self, scope: &Scope, charge: &str) -> Result<Vec<(i64, i64)>, StoreError>;

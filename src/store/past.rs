@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{DecisionState, EventState, NewWebhook, WebhookState};
 use crate::decision::Reason;
-use crate::facts::{CodeAnswer, KnownCustomer, KnownSubscription, Plan, Scope};
+use crate::facts::{CodeAnswer, KnownCustomer, KnownSubscription, PaymentLink, Plan, Scope};
 
 /// A stored webhook, ready to be received by another store, and when its facts were decided here.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct About {
     pub subscription: Option<String>,
     pub prices: Vec<String>,
     pub payments: Vec<String>,
+    /// The invoice whose payments are asked for.
+    pub invoice: Option<String>,
 }
 
 /// What the directory knows of it; what it does not know is left out.
@@ -61,8 +63,8 @@ pub struct Known {
     pub customer: Option<KnownCustomer>,
     pub subscription: Option<KnownSubscription>,
     pub prices: Vec<Plan>,
-    /// Payment and the invoice that it settles.
-    pub payments: Vec<(String, String)>,
+    /// Which invoices the payments settle.
+    pub links: Vec<PaymentLink>,
 }
 
 /// What Cello is known to have said of codes.

@@ -110,6 +110,8 @@ pub struct DecisionRecord {
     pub trace: Trace,
     /// What may cause it to be decided again.
     pub topic: Option<String>,
+    /// Something else that may.
+    pub other_topic: Option<String>,
     pub deadline: Option<Timestamp>,
     /// When a held fact is to be looked up again.
     pub look_up_at: Option<Timestamp>,
@@ -138,14 +140,28 @@ pub struct NewReferralEvent {
     pub subscription_id: Option<String>,
     pub price: Option<i64>,
     pub currency: Option<String>,
+    pub ucc: String,
+    pub user_id: String,
+    pub organization_id: Option<String>,
+    /// The provider's id of the customer.
+    pub customer: Option<String>,
     /// The exact body that is sent, never rebuilt.
     pub body: String,
     pub created_at: Timestamp,
 }
 
-/// What later facts need of a referral event that exists.
+/// What later facts need of a referral event that exists: for whom it is, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reported {
+    pub state: EventState,
+    pub at: Timestamp,
+    /// These are missing only of events from before they were kept, whose body did not show them.
+    pub ucc: Option<String>,
+    pub user_id: Option<String>,
+    pub organization_id: Option<String>,
+    /// The provider's id of the customer it was reported for.
+    pub customer: Option<String>,
+    pub invoice_id: Option<String>,
     pub subscription_id: Option<String>,
 }
 

@@ -32,6 +32,10 @@ async fn with_dead(number: i64) -> Installation {
         subscription_id: None,
         price: None,
         currency: None,
+        ucc: "AbC123dEf45".into(),
+        user_id: "usr_1".into(),
+        organization_id: None,
+        customer: None,
         body: "{}".into(),
         created_at: now,
     };

@@ -187,5 +187,5 @@ async fn a_refund_of_a_guests_sale_is_nobodys() {
     });
     relay.receive(&anonymous(30, "sale", 400)).await;
     relay.receive(&event("checkout.session.completed", 10, session)).await;
-    assert_eq!(relay.reason("evt_charge.refunded_30").await, "no_customer");
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "purchase_not_reported");
 }

@@ -121,6 +121,10 @@ impl Stage {
             subscription_id: None,
             price: None,
             currency: None,
+            ucc: "AbC123dEf45".into(),
+            user_id: "usr_1".into(),
+            organization_id: None,
+            customer: None,
             body: text.into(),
             created_at: now,
         };

@@ -1,19 +1,27 @@
 //! What deciding writes and finds again.
 
 use cello_relay::facts::{
-    CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Phase, Plan, Scope, Subscription,
+    Carried, CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Payment, PaymentLink, Phase, Plan,
+    Scope, Session, SessionState, Subscription,
 };
 use cello_relay::interval::{Period, Unit};
 use cello_relay::money::Currency;
-use cello_relay::store::{DecisionRecord, DecisionState, Reported, Settled, StoreError, WebhookState};
+use cello_relay::store::{
+    DecisionRecord, DecisionState, EventState, Ledger, Reported, Settled, StoreError, WebhookState,
+};
 
-use crate::given::{AnyStore, at, decision, event, scope, stored, transact};
+use crate::given::{AnyStore, at, decision, event, link, scope, stored, transact};
 
 contract! {
     work_that_fails_leaves_nothing_and_others_go_on,
     work_that_panics_leaves_nothing_and_the_store_goes_on,
     work_sees_what_it_wrote_and_reads_see_it_afterwards,
     the_directory_gives_back_what_it_was_given,
+    payments_and_what_they_settle_are_given_back_as_they_were_put,
+    what_was_reported_of_a_payment_is_known_from_both_sides,
+    purchases_of_a_customer_are_found_by_their_time,
+    of_the_customers_of_a_user_the_one_with_a_code_is_found,
+    a_fact_is_found_by_either_of_the_topics_it_waits_for_and_once_in_order,
     the_directory_keeps_accounts_apart,
     a_pinned_code_stays,
     an_answer_about_a_code_is_kept_until_it_is_replaced_or_forgotten,
@@ -65,7 +73,19 @@ async fn work_sees_what_it_wrote_and_reads_see_it_afterwards(store: AnyStore) {
         ledger.add_referral_event(&event(id, "user", "key"))?;
         ledger.reported("key")
     });
-    assert_eq!(seen.await.unwrap(), Some(Reported { subscription_id: Some("sub_key".into()) }));
+    assert_eq!(
+        seen.await.unwrap(),
+        Some(Reported {
+            state: EventState::Waiting,
+            at: at(0),
+            ucc: Some("AbC123dEf45".into()),
+            user_id: Some("usr_1".into()),
+            organization_id: Some("org_1".into()),
+            customer: Some("cus_1".into()),
+            invoice_id: Some("in_key".into()),
+            subscription_id: Some("sub_key".into()),
+        })
+    );
     assert_eq!(store.next_due().await.unwrap(), Some(at(2)));
 }
 
@@ -85,6 +105,7 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
         version: 9,
         deleted: true,
         reported: true,
+        known_by: Some("cus_9".into()),
     };
     let bare = KnownCustomer { id: "cus_2".into(), ..KnownCustomer::default() };
     let subscription = KnownSubscription {
@@ -114,9 +135,8 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
         ledger.put_subscription(&scope(), &known)?;
         ledger.put_price(&scope(), &monthly())?;
         ledger.put_price(&scope(), &Plan::default())?;
-        ledger.put_payment(&scope(), "pi_1", "in_1")?;
-        ledger.put_purchase(&scope(), "in_1", &KnownPurchase { refunded: 0, refunded_net: 0, ..PURCHASE })?;
-        ledger.put_purchase(&scope(), "in_1", &PURCHASE)?;
+        ledger.put_purchase(&scope(), "in_1", &KnownPurchase { refunded: 0, refunded_net: 0, ..purchase() })?;
+        ledger.put_purchase(&scope(), "in_1", &purchase())?;
         ledger.put_refunded(&scope(), "ch_1", 500, 700)?;
         ledger.put_refunded(&scope(), "ch_1", 0, 500)?;
         ledger.put_refunded(&scope(), "ch_1", 0, 500)
@@ -131,9 +151,7 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
         assert_eq!(ledger.subscription(&scope(), "sub_1")?, Some(subscription));
         assert_eq!(ledger.price(&scope(), "price_month")?, Some(monthly()));
         assert_eq!(ledger.price(&scope(), "price_2")?, None);
-        assert_eq!(ledger.invoice_of_payment(&scope(), "pi_1")?.as_deref(), Some("in_1"));
-        assert_eq!(ledger.invoice_of_payment(&scope(), "pi_2")?, None);
-        assert_eq!(ledger.purchase(&scope(), "in_1")?, Some(PURCHASE));
+        assert_eq!(ledger.purchase(&scope(), "in_1")?, Some(purchase()));
         assert_eq!(ledger.purchase(&scope(), "in_2")?, None);
         assert_eq!(ledger.refunded(&scope(), "ch_1")?, [(0, 500), (500, 700)]);
         Ok(())
@@ -142,7 +160,157 @@ async fn the_directory_gives_back_what_it_was_given(store: AnyStore) {
     .unwrap();
 }
 
-const PURCHASE: KnownPurchase = KnownPurchase { paid: 1190, net: 1000, refunded: 119, refunded_net: 100 };
+fn purchase() -> KnownPurchase {
+    KnownPurchase {
+        paid: 1190,
+        net: 1000,
+        refunded: 119,
+        refunded_net: 100,
+        customer: Some("cus_1".into()),
+        currency: Currency::parse("eur"),
+        at: Some(at(50)),
+        reported_at: Some(at(60)),
+        is_sale: true,
+        unlinked: 190,
+    }
+}
+
+async fn payments_and_what_they_settle_are_given_back_as_they_were_put(store: AnyStore) {
+    let session = Session {
+        id: "cs_1".into(),
+        state: SessionState::Unpaid,
+        customer: Some("cus_1".into()),
+        total: 11900,
+        tax: 1900,
+    };
+    let bare = Payment { id: "pi_1".into(), ..Payment::default() };
+    let whole = Payment { id: "pi_1".into(), amount: Some(7000), session: Some(session) };
+    let later = whole.clone();
+    transact(&store, move |ledger| {
+        assert_eq!(ledger.payment(&scope(), "pi_1")?, None);
+        ledger.put_payment(&scope(), &bare)?;
+        assert_eq!(ledger.payment(&scope(), "pi_1")?, Some(bare));
+        ledger.put_payment(&scope(), &later)?;
+        assert!(!ledger.has_links(&scope())?);
+        ledger.put_link(&scope(), &link("pi_1", "in_2", Some(400)))?;
+        ledger.put_link(&scope(), &PaymentLink { charge_of: Some("pi_1".into()), ..link("ch_1", "in_2", None) })?;
+        ledger.put_link(&scope(), &link("pi_1", "in_1", None))?;
+        // What says less changes nothing, and what says more is kept.
+        ledger.put_link(&scope(), &link("pi_1", "in_2", None))?;
+        ledger.put_link(&scope(), &link("ch_1", "in_2", Some(400)))
+    })
+    .await
+    .unwrap();
+
+    transact(&store, move |ledger| {
+        let other = Scope { account: "acct_1".into(), ..scope() };
+        assert_eq!(ledger.payment(&scope(), "pi_1")?, Some(whole));
+        assert_eq!(ledger.payment(&other, "pi_1")?, None);
+        let (first, second) = (link("pi_1", "in_1", None), link("pi_1", "in_2", Some(400)));
+        let charge = PaymentLink { charge_of: Some("pi_1".into()), ..link("ch_1", "in_2", Some(400)) };
+        assert_eq!(ledger.links_of_payment(&scope(), "pi_1")?, [first, second.clone()]);
+        assert_eq!(ledger.links_of_invoice(&scope(), "in_2")?, [charge, second]);
+        assert_eq!(ledger.links_of_payment(&other, "pi_1")?, []);
+        assert!(ledger.has_links(&scope())? && !ledger.has_links(&other)?);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn what_was_reported_of_a_payment_is_known_from_both_sides(store: AnyStore) {
+    let carried =
+        |payment: &str, purchase: &str, amount| Carried { payment: payment.into(), purchase: purchase.into(), amount };
+    transact(&store, move |ledger| {
+        let (one, two, three) = (carried("a", "in_2", 5), carried("a", "in_1", 6), carried("b", "in_2", 7));
+        for carried in [&one, &two, &three, &carried("a", "in_2", 4)] {
+            ledger.put_carried(&scope(), carried)?;
+        }
+        let latest = carried("a", "in_2", 4);
+        assert_eq!(ledger.carried_of_payment(&scope(), "a")?, [two, latest.clone()]);
+        assert_eq!(ledger.carried_by_purchase(&scope(), "in_2")?, [latest, three]);
+        assert_eq!(ledger.carried_of_payment(&scope(), "c")?, []);
+
+        ledger.put_unreported_refund(&scope(), "a", "re_2", 3)?;
+        ledger.put_unreported_refund(&scope(), "a", "re_1", 9)?;
+        ledger.put_unreported_refund(&scope(), "a", "re_1", 8)?;
+        assert_eq!(ledger.unreported_refunds(&scope(), "a")?, [("re_1".to_owned(), 8), ("re_2".to_owned(), 3)]);
+        assert_eq!(ledger.unreported_refunds(&scope(), "b")?, []);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn purchases_of_a_customer_are_found_by_their_time(store: AnyStore) {
+    transact(&store, |ledger| {
+        for (id, customer, second) in [("c", "cus_1", 10), ("a", "cus_1", 20), ("b", "cus_1", 21), ("d", "cus_2", 15)] {
+            let purchase = KnownPurchase { customer: Some(customer.into()), at: Some(at(second)), ..purchase() };
+            ledger.put_purchase(&scope(), id, &purchase)?;
+        }
+        let found = ledger.purchases_between(&scope(), "cus_1", at(10), at(20))?;
+        assert_eq!(found.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["c", "a"]);
+        assert_eq!(found[0].1.paid, 1190);
+        assert!(ledger.has_unlinked_before(&scope(), at(61))?);
+        assert!(!ledger.has_unlinked_before(&scope(), at(60))?, "none is older");
+        for id in ["a", "b", "c", "d"] {
+            ledger.put_purchase(&scope(), id, &KnownPurchase { unlinked: 0, ..purchase() })?;
+        }
+        assert!(!ledger.has_unlinked_before(&scope(), at(61))?);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn of_the_customers_of_a_user_the_one_with_a_code_is_found(store: AnyStore) {
+    transact(&store, |ledger| {
+        for (id, ucc, version) in [("cus_1", None, 1), ("cus_2", Some("x"), 9), ("cus_3", Some("y"), 5)] {
+            let customer = KnownCustomer {
+                id: id.into(),
+                ucc: ucc.map(str::to_owned),
+                user_id: Some("usr_1".into()),
+                complete_version: Some(version),
+                ..KnownCustomer::default()
+            };
+            ledger.put_customer(&scope(), &customer)?;
+        }
+        assert_eq!(ledger.customer_of_user(&scope(), "usr_1")?.as_deref(), Some("cus_3"));
+        assert_eq!(ledger.customer_of_user(&scope(), "usr_2")?, None);
+        let other = Scope { account: "acct_1".into(), ..scope() };
+        assert_eq!(ledger.customer_of_user(&other, "usr_1")?, None);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn a_fact_is_found_by_either_of_the_topics_it_waits_for_and_once_in_order(store: AnyStore) {
+    let id = stored(&store, "evt_1").await;
+    transact(&store, move |ledger| {
+        let waiting = |fact, second, topic: &str, other: Option<&str>| DecisionRecord {
+            fact,
+            at: at(second),
+            topic: Some(topic.into()),
+            other_topic: other.map(str::to_owned),
+            ..decision(id, DecisionState::Hold)
+        };
+        ledger.put_decision(&waiting(0, 30, "a", Some("b")))?;
+        ledger.put_decision(&waiting(1, 20, "b", None))?;
+        ledger.put_decision(&waiting(2, 10, "c", Some("b")))?;
+        let found = |ledger: &mut dyn Ledger, topic: &str| -> Result<Vec<usize>, StoreError> {
+            Ok(ledger.waiting_for(topic)?.into_iter().map(|held| held.fact).collect())
+        };
+        assert_eq!(found(ledger, "a")?, [0]);
+        assert_eq!(found(ledger, "b")?, [2, 1, 0]);
+        ledger.put_decision(&DecisionRecord { state: DecisionState::Send, ..waiting(2, 10, "c", Some("b")) })?;
+        ledger.put_decision(&DecisionRecord { state: DecisionState::Ignore, ..waiting(0, 30, "a", Some("b")) })?;
+        assert_eq!(found(ledger, "b")?, [1, 0], "what is ignored may be decided again, what was sent may not");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
 
 fn monthly() -> Plan {
     Plan {
@@ -158,10 +326,8 @@ async fn the_directory_keeps_accounts_apart(store: AnyStore) {
         let other = Scope { account: "acct_1".into(), ..scope() };
         let customer = KnownCustomer { id: "cus_1".into(), ..KnownCustomer::default() };
         ledger.put_customer(&other, &customer)?;
-        ledger.put_payment(&other, "pi_1", "in_1")?;
         assert_eq!(ledger.customer(&scope(), "cus_1")?, None);
-        assert_eq!(ledger.invoice_of_payment(&scope(), "pi_1")?, None);
-        ledger.put_purchase(&other, "in_1", &PURCHASE)?;
+        ledger.put_purchase(&other, "in_1", &purchase())?;
         assert_eq!(ledger.purchase(&scope(), "in_1")?, None);
         Ok(())
     })

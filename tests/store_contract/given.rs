@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::postgres;
-use cello_relay::facts::Scope;
+use cello_relay::facts::{PaymentLink, Scope};
 use cello_relay::referral_event::{Impersonal, Trigger};
 use cello_relay::store::{
     Attempt, Claimed, DecisionRecord, DecisionState, Ledger, NewReferralEvent, NewWebhook, Receipt, Sqlite, Store,
@@ -158,6 +158,7 @@ pub fn decision(webhook_id: i64, state: DecisionState) -> DecisionRecord {
         warnings: Vec::new(),
         trace: Trace::of("a paid invoice"),
         topic: None,
+        other_topic: None,
         deadline: None,
         look_up_at: None,
         decided_at: at(2),
@@ -175,6 +176,10 @@ pub fn event(webhook_id: i64, subject: &str, key: &str) -> NewReferralEvent {
         subscription_id: Some(format!("sub_{key}")),
         price: Some(1900),
         currency: Some("EUR".into()),
+        ucc: "AbC123dEf45".into(),
+        user_id: "usr_1".into(),
+        organization_id: Some("org_1".into()),
+        customer: Some("cus_1".into()),
         body: format!(r#"{{"key":"{key}"}}"#),
         created_at: at(2),
     }
@@ -250,4 +255,9 @@ pub fn attempt(event: &Claimed, second: i64, then: Then) -> Attempt {
         then,
         counts: true,
     }
+}
+
+/// A payment that settles an invoice.
+pub fn link(payment: &str, invoice: &str, amount: Option<i64>) -> PaymentLink {
+    PaymentLink { payment: payment.into(), invoice: invoice.into(), amount, charge_of: None }
 }

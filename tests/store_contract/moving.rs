@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use cello_relay::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan};
+use cello_relay::facts::{
+    Carried, CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Payment, Plan, Session,
+    SessionState,
+};
 use cello_relay::interval::{Period, Unit};
 use cello_relay::store::{
     self, About, DecisionRecord, DecisionState, Known, Life, Moved, NewWebhook, Receipt, Sqlite, StoreError, Then,
@@ -12,7 +15,7 @@ use cello_relay::store::{
 use tempfile::TempDir;
 
 use crate::given::{
-    self, AnyStore, at, claim, decision, event, keys, scope, stored, transact, try_one, url, waiting, webhook,
+    self, AnyStore, at, claim, decision, event, keys, link, scope, stored, transact, try_one, url, waiting, webhook,
 };
 use crate::postgres::{database, name, server};
 
@@ -38,9 +41,13 @@ async fn filled() -> (AnyStore, TempDir) {
         ledger.put_customer(&scope(), &customer())?;
         ledger.put_subscription(&scope(), &KnownSubscription { reported: None, subscription: subscription() })?;
         ledger.put_price(&scope(), &plan())?;
-        ledger.put_payment(&scope(), "pi_1", "in_1")?;
+        ledger.put_link(&scope(), &link("pi_1", "in_1", Some(5831)))?;
+        let carried = Carried { payment: "pi_1".into(), purchase: "in_1".into(), amount: 5831 };
+        ledger.put_carried(&scope(), &carried)?;
+        ledger.put_payment(&scope(), &payment())?;
+        ledger.put_unreported_refund(&scope(), "pi_1", "re_1", 7)?;
         ledger.put_refunded(&scope(), "ch_1", 0, 500)?;
-        ledger.put_purchase(&scope(), "in_1", &PURCHASE)?;
+        ledger.put_purchase(&scope(), "in_1", &purchase())?;
         ledger.pin_code("usr_1", "AbC123dEf45")?;
         let answer = CodeAnswer { ucc: "AbC123dEf45".into(), valid: true, owner: None };
         ledger.put_code(&KnownCode { answer, asked_at: at(3) })
@@ -50,7 +57,26 @@ async fn filled() -> (AnyStore, TempDir) {
     (store, folder)
 }
 
-const PURCHASE: KnownPurchase = KnownPurchase { paid: 5831, net: 4900, refunded: 500, refunded_net: 420 };
+fn purchase() -> KnownPurchase {
+    KnownPurchase {
+        paid: 5831,
+        net: 4900,
+        refunded: 500,
+        refunded_net: 420,
+        customer: Some("cus_1".into()),
+        currency: None,
+        at: Some(at(4)),
+        reported_at: Some(at(5)),
+        is_sale: true,
+        unlinked: 1,
+    }
+}
+
+fn payment() -> Payment {
+    let (state, customer) = (SessionState::Paid, Some("cus_1".into()));
+    let session = Session { id: "cs_1".into(), state, customer, total: 5831, tax: 931 };
+    Payment { id: "pi_1".into(), amount: Some(5831), session: Some(session) }
+}
 
 fn customer() -> KnownCustomer {
     KnownCustomer {
@@ -96,6 +122,7 @@ async fn known(store: &AnyStore) -> Known {
         subscription: Some("sub_1".into()),
         prices: vec!["price_1".into()],
         payments: vec!["pi_1".into()],
+        invoice: None,
     };
     store.known(scope(), about).await.unwrap()
 }
@@ -123,7 +150,7 @@ async fn everything_is_there_after_a_move_and_goes_on_where_it_was() {
     assert_eq!(store.counts().await.unwrap(), before.2);
     assert_eq!(store.webhooks_after(0, 99).await.unwrap()[3].webhook.as_ref().unwrap().body, [0, 255, 39]);
     transact(&store, |ledger| {
-        assert_eq!(ledger.purchase(&scope(), "in_1")?, Some(PURCHASE));
+        assert_eq!(ledger.purchase(&scope(), "in_1")?, Some(purchase()));
         assert_eq!(ledger.refunded(&scope(), "ch_1")?, [(0, 500)]);
         assert_eq!(ledger.pinned_code("usr_1")?.as_deref(), Some("AbC123dEf45"));
         assert!(ledger.code("AbC123dEf45")?.unwrap().answer.valid);

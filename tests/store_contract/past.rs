@@ -8,7 +8,7 @@ use cello_relay::store::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::given::{AnyStore, at, decision, event, scope, stored, transact, try_one};
+use crate::given::{AnyStore, at, decision, event, link, scope, stored, transact, try_one};
 
 contract! {
     what_is_known_is_read_row_by_row_in_the_order_of_its_key,
@@ -91,7 +91,8 @@ async fn the_directory_tells_what_it_knows_and_leaves_out_the_rest(store: AnySto
     transact(&store, move |ledger| {
         ledger.put_customer(&scope(), &customer("cus_1", "user"))?;
         ledger.put_price(&scope(), &kept)?;
-        ledger.put_payment(&scope(), "pi_1", "in_1")
+        ledger.put_link(&scope(), &link("pi_2", "in_1", None))?;
+        ledger.put_link(&scope(), &link("pi_1", "in_1", Some(5)))
     })
     .await
     .unwrap();
@@ -100,6 +101,7 @@ async fn the_directory_tells_what_it_knows_and_leaves_out_the_rest(store: AnySto
         subscription: Some("sub_1".into()),
         prices: vec!["price_2".into(), "price_1".into()],
         payments: vec!["ch_1".into(), "pi_1".into()],
+        invoice: None,
     };
 
     let known = store.known(scope(), about.clone()).await.unwrap();
@@ -110,9 +112,12 @@ async fn the_directory_tells_what_it_knows_and_leaves_out_the_rest(store: AnySto
             customer: Some(customer("cus_1", "user")),
             subscription: None,
             prices: vec![plan],
-            payments: vec![("pi_1".into(), "in_1".into())],
+            links: vec![link("pi_1", "in_1", Some(5))],
         }
     );
+    let of_invoice = About { invoice: Some("in_1".into()), ..About::default() };
+    let links = store.known(scope(), of_invoice).await.unwrap().links;
+    assert_eq!(links, [link("pi_1", "in_1", Some(5)), link("pi_2", "in_1", None)]);
     let elsewhere = Scope { account: "acct_1".into(), ..scope() };
     assert_eq!(store.known(elsewhere, about).await.unwrap(), Known::default());
     assert_eq!(store.known(scope(), About::default()).await.unwrap(), Known::default());

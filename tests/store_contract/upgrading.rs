@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cello_relay::facts::KnownPurchase;
 use cello_relay::store::{About, Counts, Receipt, Sqlite, Then};
 
-use crate::given::{AnyStore, at, attempt, claim, keys, scope, transact, url, webhook};
+use crate::given::{AnyStore, at, attempt, claim, keys, link, scope, transact, url, webhook};
 use crate::postgres::{self, server};
 
 const EVERY_STATE: &str = include_str!("every_state.sql");
@@ -148,11 +148,11 @@ async fn what_was_known_is_known(store: &AnyStore) {
     let about = About { customer: Some("cus_1".into()), payments: vec!["pi_1".into()], ..About::default() };
     let known = store.known(scope(), about).await.unwrap();
     assert_eq!(known.customer.unwrap().metadata["plan"], "pro");
-    assert_eq!(known.payments, [("pi_1".into(), "in_1".into())]);
+    assert_eq!(known.links, [link("pi_1", "in_1", None)]);
     transact(store, |ledger| {
         assert_eq!(
             ledger.purchase(&scope(), "in_1")?,
-            Some(KnownPurchase { paid: 5, net: 4, refunded: 0, refunded_net: 0 })
+            Some(KnownPurchase { paid: 5, net: 4, ..KnownPurchase::default() })
         );
         assert_eq!(ledger.pinned_code("a")?.as_deref(), Some("AbC123dEf45"));
         assert_eq!(ledger.waiting_for("customer:stripe:cus_2")?.len(), 1);

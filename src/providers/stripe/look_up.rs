@@ -64,6 +64,11 @@ impl Api {
                 let answer = self.get(account, &["prices", id], &[], "prices").await?;
                 answer.map(|object| Learned::Price(subscription::plan(&object))).into_iter().collect()
             }
+            Question::InvoicePayments { account, id } => {
+                let query = [("invoice", id.as_str()), ("limit", "100")];
+                let answer = self.get(account, &["invoice_payments"], &query, "invoice payments").await?;
+                answer.map(|object| learned_links(&object)).unwrap_or_default()
+            }
             Question::Payment { account, id } => {
                 let kind = if id.starts_with("ch_") { "charge" } else { "payment_intent" };
                 let which = format!("payment[{kind}]");
@@ -161,6 +166,17 @@ fn learned_subscription(object: &Value, keys: &Keys, version: i64) -> Vec<Learne
 fn learned_payment(object: &Value, payment: &str) -> Vec<Learned> {
     let entries = object.list("data").iter().filter_map(|entry| Some((entry.id("invoice")?, entry.int("amount_paid"))));
     entries.flat_map(|(invoice, amount)| invoice::links(Some(payment.to_owned()), None, &invoice, amount)).collect()
+}
+
+fn learned_links(object: &Value) -> Vec<Learned> {
+    let paid = object.list("data").iter().filter(|entry| entry.text("status").is_none_or(|status| status == "paid"));
+    let entries = paid.filter_map(|entry| Some((entry.id("invoice")?, entry)));
+    entries
+        .flat_map(|(invoice, entry)| {
+            let id = |key: &str| entry.at("payment")?.id(key);
+            invoice::links(id("payment_intent"), id("charge"), &invoice, entry.int("amount_paid"))
+        })
+        .collect()
 }
 
 fn unavailable(problem: String) -> LookUpError {

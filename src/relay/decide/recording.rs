@@ -20,24 +20,28 @@ impl Deciding<'_> {
     ) -> Result<(), StoreError> {
         let record = self.record(webhook, number, Some(fact), judged);
         self.ledger.put_decision(&record)?;
-        let Verdict::Send(sending) = &judged.verdict else { return Ok(()) };
-        self.ledger.add_referral_event(&self.referral_event(webhook, sending))?;
-        self.ledger.pin_code(sending.event.subject(), &sending.event.ucc)?;
-        if let Some(mut customer) = match &fact.customer {
-            Some(id) => self.ledger.customer(&webhook.scope, id)?,
-            None => None,
-        } && !customer.reported
-        {
-            customer.reported = true;
-            self.ledger.put_customer(&webhook.scope, &customer)?;
+        if let Verdict::Send(sending) = &judged.verdict {
+            let event = self.referral_event(webhook, sending, judged.customer.clone());
+            self.ledger.add_referral_event(&event)?;
+            self.ledger.pin_code(sending.event.subject(), &sending.event.ucc)?;
+            if let Some(mut customer) = match &judged.customer {
+                Some(id) => self.ledger.customer(&webhook.scope, id)?,
+                None => None,
+            } && !customer.reported
+            {
+                customer.reported = true;
+                self.ledger.put_customer(&webhook.scope, &customer)?;
+            }
         }
-        for effect in &judged.effects {
+        let is_sent = matches!(judged.verdict, Verdict::Send(_));
+        for effect in judged.effects.iter().filter(|effect| is_sent || effect.concerns_what_is_ignored(&judged.verdict))
+        {
             effect.apply(self.ledger, &webhook.scope)?;
         }
         Ok(())
     }
 
-    fn referral_event(&self, webhook: &Webhook, sending: &Sending) -> NewReferralEvent {
+    fn referral_event(&self, webhook: &Webhook, sending: &Sending, customer: Option<String>) -> NewReferralEvent {
         let event = &sending.event;
         NewReferralEvent {
             key: sending.key.clone(),
@@ -49,6 +53,10 @@ impl Deciding<'_> {
             subscription_id: event.subscription_id.clone(),
             price: event.price,
             currency: event.currency.as_ref().map(|currency| currency.as_str().to_owned()),
+            ucc: event.ucc.clone(),
+            user_id: event.user_id.clone(),
+            organization_id: event.organization_id.clone(),
+            customer,
             body: wire::body(event).to_string(),
             created_at: self.now,
         }
@@ -76,14 +84,16 @@ impl Deciding<'_> {
             warnings: vec![],
             trace: judged.trace.clone(),
             topic: None,
+            other_topic: judged.other_topic.clone(),
             deadline: None,
             look_up_at: None,
             decided_at: self.now,
         };
-        match &judged.verdict {
+        let mut record = match &judged.verdict {
             Verdict::Send(sending) => DecisionRecord {
                 state: DecisionState::Send,
                 rule: Some(sending.rule.clone()),
+                other_topic: None,
                 warnings: sending.warnings.clone(),
                 ..base
             },
@@ -109,6 +119,10 @@ impl Deciding<'_> {
                 topic: judged.again.clone().or_else(|| may_go_on(&webhook.scope, fact?, *reason)),
                 ..base
             },
+        };
+        if record.topic.is_none() || record.topic == record.other_topic {
+            record.topic = record.other_topic.take();
         }
+        record
     }
 }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use crate::attribution::{Attribution, attribute};
-use crate::facts::{Customer, Detail, Fact, KnownCustomer, Learned, PaymentLink, ReferralData};
+use crate::facts::{Customer, Detail, Fact, KnownCustomer, Learned, ReferralData};
 use crate::store::{About, Known};
 
 /// What a look-up could tell about `fact`.
@@ -14,6 +14,10 @@ pub fn about(fact: &Fact) -> About {
     match &fact.detail {
         Detail::InvoicePaid(invoice) => {
             about.subscription = invoice.subscription.clone();
+            match invoice.source.is_sale() {
+                true => about.payments.push(invoice.id.clone()),
+                false => about.invoice = Some(invoice.id.clone()),
+            }
             about.prices = invoice.plan.price_id.iter().chain(&invoice.price_ids).cloned().collect();
         }
         Detail::PaymentRefunded(refund) => about.payments = refund.payments.clone(),
@@ -55,11 +59,8 @@ pub fn learned(there: Known, here: Known, now: Timestamp, organization_mode: boo
         }
     }
     learned.extend(there.prices.into_iter().filter(|price| !here.prices.contains(price)).map(Learned::Price));
-    let payments = there.payments.into_iter().filter(|payment| !here.payments.contains(payment));
-    learned.extend(
-        payments
-            .map(|(payment, invoice)| Learned::Link(PaymentLink { payment, invoice, amount: None, charge_of: None })),
-    );
+    let links = there.links.into_iter().filter(|link| !here.links.contains(link));
+    learned.extend(links.map(Learned::Link));
     if let Some(customer) = &there.customer {
         let (known, knew) = (attribute(Some(customer), organization_mode), here.customer.as_ref());
         let is_news = match attribute(knew, organization_mode) {

@@ -41,7 +41,8 @@ impl Judge<'_> {
             warnings: vec![],
         };
         let told = self.customer_told(customer, known.as_ref());
-        let case = Case { fact: &signup, customer, completed_now: false, referral, told, key };
+        let customer = customer.to_owned();
+        let case = Case { fact: &signup, customer: Some(customer.clone()), completed_now: false, referral, told, key };
         let judged = self.rule(ledger, &case, Resolved::default())?;
         let mut judged = self.explained(ledger, &signup, judged)?;
         judged.trace.recognised =
@@ -51,7 +52,7 @@ impl Judge<'_> {
 
     /// A customer webhook that makes no signup: told before, or nothing became complete by it.
     fn no_signup(&self, case: &Case) -> Judged {
-        let (customer, referral) = (case.customer, &case.referral);
+        let (customer, referral) = (case.customer.as_deref().unwrap_or_default(), &case.referral);
         let shown = self.shown(customer).map(|seen| &seen.referral);
         let differs = shown.is_some_and(|shown| {
             shown.ucc.as_ref().is_some_and(|ucc| *ucc != referral.ucc)

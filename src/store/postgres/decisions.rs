@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::super::statements::WAITING_FOR;
 use super::super::{DecisionRecord, DecisionState, HeldFact, StoreError};
 use super::session::Session;
 use super::values::{Row, args, count, json, millis, millis_of, number, optional_time, time};
@@ -10,12 +11,12 @@ use super::values::{Row, args, count, json, millis, millis_of, number, optional_
 pub fn put(db: &Session, decision: &DecisionRecord) -> Result<(), StoreError> {
     db.execute(
         "INSERT INTO decision (webhook_id, fact, fact_kind, at, customer, key, state, rule, reason, message, warnings,
-            trace, topic, deadline, look_up_at, decided_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            trace, topic, other_topic, deadline, look_up_at, decided_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          ON CONFLICT (webhook_id, fact) DO UPDATE SET fact_kind = excluded.fact_kind, at = excluded.at,
             customer = excluded.customer, key = excluded.key, state = excluded.state, rule = excluded.rule,
             reason = excluded.reason, message = excluded.message, warnings = excluded.warnings, trace = excluded.trace,
-            topic = excluded.topic, deadline = excluded.deadline, look_up_at = excluded.look_up_at,
+            topic = excluded.topic, other_topic = excluded.other_topic, deadline = excluded.deadline, look_up_at = excluded.look_up_at,
             decided_at = excluded.decided_at",
         args![
             decision.webhook_id,
@@ -31,6 +32,7 @@ pub fn put(db: &Session, decision: &DecisionRecord) -> Result<(), StoreError> {
             json(&decision.warnings)?,
             json(&decision.trace)?,
             decision.topic,
+            decision.other_topic,
             millis_of(decision.deadline),
             millis_of(decision.look_up_at),
             millis(decision.decided_at),
@@ -82,11 +84,7 @@ pub fn look_up_at(db: &Session, held: &HeldFact, at: Timestamp) -> Result<(), St
 }
 
 pub fn waiting_for(db: &Session, topic: &str) -> Result<Vec<HeldFact>, StoreError> {
-    let rows = db.query(
-        "SELECT webhook_id, fact, at, topic, CASE WHEN state = 'hold' THEN deadline END AS deadline FROM decision
-         WHERE topic = $1 AND state <> 'send' ORDER BY at, webhook_id, fact",
-        args![topic],
-    )?;
+    let rows = db.query(WAITING_FOR, args![topic])?;
     rows.iter().map(held_of).collect()
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::super::StoreError;
 use super::session::Session;
 use super::values::{Row, args, from_json, from_word, json, millis, millis_of, optional_time, time, word};
-use crate::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope, Subscription};
+use crate::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownSubscription, Plan, Scope, Subscription};
 use crate::interval::Period;
 use crate::money::Currency;
 
@@ -22,13 +22,14 @@ pub fn customer(db: &Session, scope: &Scope, id: &str) -> Result<Option<KnownCus
 pub fn put_customer(db: &Session, scope: &Scope, customer: &KnownCustomer) -> Result<(), StoreError> {
     db.execute(
         "INSERT INTO customer (provider, account, id, ucc, user_id, organization_id, complete_version, completed_at, email,
-            name, metadata, country, created_at, version, deleted, reported)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            name, metadata, country, created_at, version, deleted, reported, known_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          ON CONFLICT (provider, account, id) DO UPDATE SET ucc = excluded.ucc, user_id = excluded.user_id,
             organization_id = excluded.organization_id, complete_version = excluded.complete_version,
             completed_at = excluded.completed_at, email = excluded.email, name = excluded.name,
             metadata = excluded.metadata, country = excluded.country, created_at = excluded.created_at,
-            version = excluded.version, deleted = excluded.deleted, reported = excluded.reported",
+            version = excluded.version, deleted = excluded.deleted, reported = excluded.reported,
+            known_by = excluded.known_by",
         args![
             scope.provider,
             scope.account,
@@ -46,6 +47,7 @@ pub fn put_customer(db: &Session, scope: &Scope, customer: &KnownCustomer) -> Re
             customer.version,
             customer.deleted,
             customer.reported,
+            customer.known_by,
         ],
     )?;
     Ok(())
@@ -97,63 +99,27 @@ pub fn price(db: &Session, scope: &Scope, id: &str) -> Result<Option<Plan>, Stor
         "SELECT * FROM price WHERE provider = $1 AND account = $2 AND price_id = $3",
         args![scope.provider, scope.account, id],
     )?;
-    row.as_ref().map(plan_of).transpose()
+    row.map(|row| Ok(Plan { metered: row.get("metered")?, ..plan_of(&row)? })).transpose()
 }
 
 pub fn put_price(db: &Session, scope: &Scope, plan: &Plan) -> Result<(), StoreError> {
     let Some(id) = &plan.price_id else { return Ok(()) };
     let unit = plan.period.map(|period| word(&period.unit)).transpose()?;
     db.execute(
-        "INSERT INTO price (provider, account, price_id, period_unit, period_count, product_id)
-         VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (provider, account, price_id) DO UPDATE SET period_unit = excluded.period_unit,
-            period_count = excluded.period_count, product_id = excluded.product_id",
-        args![scope.provider, scope.account, id, unit, plan.period.map(|period| period.count), plan.product_id],
-    )?;
-    Ok(())
-}
-
-pub fn invoice_of_payment(db: &Session, scope: &Scope, payment: &str) -> Result<Option<String>, StoreError> {
-    let row = db.query_one(
-        "SELECT invoice FROM payment WHERE provider = $1 AND account = $2 AND id = $3",
-        args![scope.provider, scope.account, payment],
-    )?;
-    row.map(|row| row.get("invoice")).transpose()
-}
-
-pub fn put_payment(db: &Session, scope: &Scope, payment: &str, invoice: &str) -> Result<(), StoreError> {
-    db.execute(
-        "INSERT INTO payment (provider, account, id, invoice) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (provider, account, id) DO UPDATE SET invoice = excluded.invoice",
-        args![scope.provider, scope.account, payment, invoice],
-    )?;
-    Ok(())
-}
-
-pub fn purchase(db: &Session, scope: &Scope, invoice: &str) -> Result<Option<KnownPurchase>, StoreError> {
-    let row = db.query_one(
-        "SELECT * FROM purchase WHERE provider = $1 AND account = $2 AND invoice = $3",
-        args![scope.provider, scope.account, invoice],
-    )?;
-    row.map(|row| {
-        Ok(KnownPurchase {
-            paid: row.get("paid")?,
-            net: row.get("net")?,
-            refunded: row.get("refunded")?,
-            refunded_net: row.get("refunded_net")?,
-        })
-    })
-    .transpose()
-}
-
-pub fn put_purchase(db: &Session, scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> Result<(), StoreError> {
-    let KnownPurchase { paid, net, refunded, refunded_net } = purchase;
-    db.execute(
-        "INSERT INTO purchase (provider, account, invoice, paid, net, refunded, refunded_net)
+        "INSERT INTO price (provider, account, price_id, period_unit, period_count, product_id, metered)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (provider, account, invoice) DO UPDATE SET paid = excluded.paid, net = excluded.net,
-            refunded = excluded.refunded, refunded_net = excluded.refunded_net",
-        args![scope.provider, scope.account, invoice, paid, net, refunded, refunded_net],
+         ON CONFLICT (provider, account, price_id) DO UPDATE SET period_unit = excluded.period_unit,
+            period_count = excluded.period_count, product_id = excluded.product_id,
+            metered = excluded.metered",
+        args![
+            scope.provider,
+            scope.account,
+            id,
+            unit,
+            plan.period.map(|period| period.count),
+            plan.product_id,
+            plan.metered,
+        ],
     )?;
     Ok(())
 }
@@ -226,6 +192,7 @@ pub fn customer_of(row: &Row) -> Result<KnownCustomer, StoreError> {
         version: row.get("version")?,
         deleted: row.get("deleted")?,
         reported: row.get("reported")?,
+        known_by: row.get("known_by")?,
     })
 }
 

@@ -91,7 +91,7 @@ pub fn erase(db: &Session, ids: &Vec<i64>, now: Timestamp, without_person: Witho
     db.execute("DELETE FROM webhook_body WHERE webhook_id = ANY ($1::bigint[])", args![ids])?;
     db.execute("UPDATE webhook SET erased_at = $2 WHERE id = ANY ($1::bigint[])", args![ids, millis(now)])?;
     db.execute(
-        "UPDATE decision SET topic = NULL WHERE webhook_id = ANY ($1::bigint[]) AND topic IS NOT NULL",
+        "UPDATE decision SET topic = NULL, other_topic = NULL WHERE webhook_id = ANY ($1::bigint[]) AND topic IS NOT NULL",
         args![ids],
     )?;
     let rows = db.query("SELECT id, body FROM referral_event WHERE webhook_id = ANY ($1::bigint[])", args![ids])?;

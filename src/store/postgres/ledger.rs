@@ -2,6 +2,6 @@
 
 use super::super::ledger::books;
 use super::session::Session;
-use super::{decisions, directory, queue, webhooks};
+use super::{decisions, directory, payments, queue, webhooks};
 
 books!(Session);

@@ -17,6 +17,7 @@ mod marks;
 mod migrations;
 mod moving;
 mod past;
+mod payments;
 mod queue;
 mod receiver;
 mod session;

@@ -6,9 +6,9 @@ use super::super::{
     About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, Row as TextRow, SaidOfCodes, ScopedCustomer,
     StoreError, Table,
 };
-use super::directory;
 use super::session::Session;
 use super::values::{Row, Value, args, count, escaped, from_json, number, scope, time};
+use super::{directory, payments};
 use crate::decision::Reason;
 use crate::facts::Scope;
 
@@ -54,7 +54,10 @@ pub fn known(db: &Session, scope: &Scope, about: &About) -> Result<Known, StoreE
         known.prices.extend(directory::price(db, scope, id)?);
     }
     for id in &about.payments {
-        known.payments.extend(directory::invoice_of_payment(db, scope, id)?.map(|invoice| (id.clone(), invoice)));
+        known.links.extend(payments::links_of_payment(db, scope, id)?);
+    }
+    if let Some(id) = &about.invoice {
+        known.links.extend(payments::links_of_invoice(db, scope, id)?);
     }
     Ok(known)
 }

@@ -10,19 +10,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::statements::REPORTED;
 use super::super::values::sender_died;
 use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted};
 use super::decisions::mention_all;
 use super::session::Session;
-use super::values::{args, count, latest_due, millis, number, optional_time, time};
+use super::values::{Row, args, count, latest_due, millis, number, optional_time, time};
 use crate::crash_points::{CrashPoint, reach};
 
 /// Adds an event at the end of its subject's line. `false` when one with its key is there.
 pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
     let added = db.execute(
         "INSERT INTO referral_event (key, subject, trigger, webhook_id, at, invoice_id, subscription_id, price, currency,
-            created_at, due_at, body, front)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11,
+            created_at, due_at, body, ucc, user_id, organization_id, customer, front)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15,
             NOT EXISTS (SELECT FROM referral_event WHERE subject = $2 AND front))
          ON CONFLICT (key) DO NOTHING",
         args![
@@ -37,6 +38,10 @@ pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
             event.currency,
             millis(event.created_at),
             event.body,
+            event.ucc,
+            event.user_id,
+            event.organization_id,
+            event.customer,
         ],
     )?;
     if added == 0 {
@@ -48,8 +53,20 @@ pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
 }
 
 pub fn reported(db: &Session, key: &str) -> Result<Option<Reported>, StoreError> {
-    let row = db.query_one("SELECT subscription_id FROM referral_event WHERE key = $1", args![key])?;
-    row.map(|row| Ok(Reported { subscription_id: row.get("subscription_id")? })).transpose()
+    db.query_one(REPORTED, args![key])?.as_ref().map(reported_of).transpose()
+}
+
+fn reported_of(row: &Row) -> Result<Reported, StoreError> {
+    Ok(Reported {
+        state: row.get("state")?,
+        at: time(row, "at")?,
+        ucc: row.get("ucc")?,
+        user_id: row.get("user_id")?,
+        organization_id: row.get("organization_id")?,
+        customer: row.get("customer")?,
+        invoice_id: row.get("invoice_id")?,
+        subscription_id: row.get("subscription_id")?,
+    })
 }
 
 macro_rules! take {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::statements::WAITING_FOR;
 use super::super::{DecisionRecord, DecisionState, HeldFact, StoreError};
 use super::values::{count, json, millis, millis_of, optional_time, size, time};
 
@@ -10,8 +11,8 @@ use super::values::{count, json, millis, millis_of, optional_time, size, time};
 pub fn put(db: &Connection, decision: &DecisionRecord) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO decision (webhook_id, fact, fact_kind, at, customer, key, state, rule, reason, message,
-            warnings, trace, topic, deadline, look_up_at, decided_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            warnings, trace, topic, other_topic, deadline, look_up_at, decided_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?
     .execute(params![
         decision.webhook_id,
@@ -27,6 +28,7 @@ pub fn put(db: &Connection, decision: &DecisionRecord) -> Result<(), StoreError>
         json(&decision.warnings)?,
         json(&decision.trace)?,
         decision.topic,
+        decision.other_topic,
         millis_of(decision.deadline),
         millis_of(decision.look_up_at),
         millis(decision.decided_at),
@@ -70,10 +72,6 @@ pub fn look_up_at(db: &Connection, held: &HeldFact, at: Timestamp) -> Result<(),
     db.prepare_cached(held_until)?.execute(params![held.webhook_id, count(held.fact), millis(at)])?;
     Ok(())
 }
-
-pub(super) const WAITING_FOR: &str = "SELECT webhook_id, fact, at, topic,
-        CASE WHEN state = 'hold' THEN deadline END AS deadline FROM decision
-    WHERE topic = ?1 AND state <> 'send' ORDER BY at, webhook_id, fact";
 
 pub fn waiting_for(db: &Connection, topic: &str) -> Result<Vec<HeldFact>, StoreError> {
     let mut statement = db.prepare_cached(WAITING_FOR)?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::StoreError;
 use super::values::{from_json, from_word, json, millis, millis_of, optional_time, time, word};
-use crate::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Plan, Scope, Subscription};
+use crate::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownSubscription, Plan, Scope, Subscription};
 use crate::interval::Period;
 use crate::money::Currency;
 
@@ -22,8 +22,9 @@ pub fn customer(db: &Connection, scope: &Scope, id: &str) -> Result<Option<Known
 pub fn put_customer(db: &Connection, scope: &Scope, customer: &KnownCustomer) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO customer (provider, account, id, ucc, user_id, organization_id, complete_version,
-            completed_at, email, name, metadata, country, created_at, version, deleted, reported)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            completed_at, email, name, metadata, country, created_at, version, deleted, reported,
+            known_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?
     .execute(params![
         scope.provider,
@@ -42,6 +43,7 @@ pub fn put_customer(db: &Connection, scope: &Scope, customer: &KnownCustomer) ->
         customer.version,
         customer.deleted,
         customer.reported,
+        customer.known_by,
     ])?;
     Ok(())
 }
@@ -87,7 +89,9 @@ pub fn put_subscription(db: &Connection, scope: &Scope, known: &KnownSubscriptio
 pub fn price(db: &Connection, scope: &Scope, id: &str) -> Result<Option<Plan>, StoreError> {
     let plan = db
         .prepare_cached("SELECT * FROM price WHERE provider = ?1 AND account = ?2 AND price_id = ?3")?
-        .query_row([&scope.provider, &scope.account, id], plan_of)
+        .query_row([&scope.provider, &scope.account, id], |row| {
+            Ok(Plan { metered: row.get("metered")?, ..plan_of(row)? })
+        })
         .optional()?;
     Ok(plan)
 }
@@ -96,8 +100,8 @@ pub fn put_price(db: &Connection, scope: &Scope, plan: &Plan) -> Result<(), Stor
     let Some(id) = &plan.price_id else { return Ok(()) };
     let unit = plan.period.map(|period| word(&period.unit)).transpose()?;
     db.prepare_cached(
-        "INSERT OR REPLACE INTO price (provider, account, price_id, period_unit, period_count, product_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO price (provider, account, price_id, period_unit, period_count, product_id, metered)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         scope.provider,
@@ -105,47 +109,9 @@ pub fn put_price(db: &Connection, scope: &Scope, plan: &Plan) -> Result<(), Stor
         id,
         unit,
         plan.period.map(|period| period.count),
-        plan.product_id
+        plan.product_id,
+        plan.metered,
     ])?;
-    Ok(())
-}
-
-pub fn invoice_of_payment(db: &Connection, scope: &Scope, payment: &str) -> Result<Option<String>, StoreError> {
-    let invoice = db
-        .prepare_cached("SELECT invoice FROM payment WHERE provider = ?1 AND account = ?2 AND id = ?3")?
-        .query_row([&scope.provider, &scope.account, payment], |row| row.get(0))
-        .optional()?;
-    Ok(invoice)
-}
-
-pub fn put_payment(db: &Connection, scope: &Scope, payment: &str, invoice: &str) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT OR REPLACE INTO payment (provider, account, id, invoice) VALUES (?1, ?2, ?3, ?4)")?
-        .execute([&scope.provider, &scope.account, payment, invoice])?;
-    Ok(())
-}
-
-pub fn purchase(db: &Connection, scope: &Scope, invoice: &str) -> Result<Option<KnownPurchase>, StoreError> {
-    let purchase = db
-        .prepare_cached("SELECT * FROM purchase WHERE provider = ?1 AND account = ?2 AND invoice = ?3")?
-        .query_row([&scope.provider, &scope.account, invoice], |row| {
-            Ok(KnownPurchase {
-                paid: row.get("paid")?,
-                net: row.get("net")?,
-                refunded: row.get("refunded")?,
-                refunded_net: row.get("refunded_net")?,
-            })
-        })
-        .optional()?;
-    Ok(purchase)
-}
-
-pub fn put_purchase(db: &Connection, scope: &Scope, invoice: &str, purchase: &KnownPurchase) -> Result<(), StoreError> {
-    let KnownPurchase { paid, net, refunded, refunded_net } = purchase;
-    db.prepare_cached(
-        "INSERT OR REPLACE INTO purchase (provider, account, invoice, paid, net, refunded, refunded_net)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![scope.provider, scope.account, invoice, paid, net, refunded, refunded_net])?;
     Ok(())
 }
 
@@ -197,6 +163,7 @@ pub fn customer_of(row: &Row<'_>) -> rusqlite::Result<KnownCustomer> {
         version: row.get("version")?,
         deleted: row.get("deleted")?,
         reported: row.get("reported")?,
+        known_by: row.get("known_by")?,
     })
 }
 

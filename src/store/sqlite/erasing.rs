@@ -96,7 +96,10 @@ fn erase_those(
 pub fn erase(db: &Connection, id: i64, now: Timestamp, without_person: WithoutPerson) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM webhook_body WHERE webhook_id = ?1")?.execute([id])?;
     db.prepare_cached("UPDATE webhook SET erased_at = ?2 WHERE id = ?1")?.execute(params![id, millis(now)])?;
-    db.prepare_cached("UPDATE decision SET topic = NULL WHERE webhook_id = ?1 AND topic IS NOT NULL")?.execute([id])?;
+    db.prepare_cached(
+        "UPDATE decision SET topic = NULL, other_topic = NULL WHERE webhook_id = ?1 AND topic IS NOT NULL",
+    )?
+    .execute([id])?;
     let bodies: Vec<(i64, String)> = db
         .prepare_cached("SELECT id, body FROM referral_event WHERE webhook_id = ?1")?
         .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?

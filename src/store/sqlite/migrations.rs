@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_keeping.sql"),
     include_str!("migrations/0006_tries.sql"),
     include_str!("migrations/0007_marks.sql"),
+    include_str!("migrations/0008_payments.sql"),
 ];
 
 /// The version this program reads and writes.

@@ -17,6 +17,7 @@ mod marks;
 mod migrations;
 mod moving;
 mod past;
+mod payments;
 #[cfg(test)]
 mod plans;
 mod queue;

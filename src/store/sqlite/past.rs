@@ -8,8 +8,8 @@ use super::super::{
     About, Known, NewWebhook, PastDecision, PastEvent, PastWebhook, Row as TextRow, SaidOfCodes, ScopedCustomer,
     StoreError, Table,
 };
-use super::directory;
 use super::values::{count, from_json, json, scope, size, time};
+use super::{directory, payments};
 use crate::decision::Reason;
 use crate::facts::Scope;
 
@@ -61,7 +61,10 @@ pub fn known(db: &Connection, scope: &Scope, about: &About) -> Result<Known, Sto
         known.prices.extend(directory::price(db, scope, id)?);
     }
     for id in &about.payments {
-        known.payments.extend(directory::invoice_of_payment(db, scope, id)?.map(|invoice| (id.clone(), invoice)));
+        known.links.extend(payments::links_of_payment(db, scope, id)?);
+    }
+    if let Some(id) = &about.invoice {
+        known.links.extend(payments::links_of_invoice(db, scope, id)?);
     }
     Ok(known)
 }

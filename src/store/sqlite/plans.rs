@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, StatementStatus};
 
+use super::super::statements;
 use super::{decisions, directory, erasing, file, history, past, queue, webhooks};
 
 #[test]
@@ -11,7 +12,7 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
     for sql in [
         webhooks::UNDECIDED,
         decisions::ON,
-        decisions::WAITING_FOR,
+        statements::WAITING_FOR,
         decisions::DUE_HOLDS,
         queue::LONGEST_DUE,
         queue::NEWEST_DUE,
@@ -22,6 +23,14 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         queue::LOST,
         queue::FRONT,
         queue::FIRST_WAITING,
+        statements::LINKS_OF_PAYMENT,
+        statements::LINKS_OF_INVOICE,
+        statements::ANY_LINK,
+        statements::CARRIED_OF_PAYMENT,
+        statements::CARRIED_BY_PURCHASE,
+        statements::UNREPORTED_REFUNDS,
+        statements::UNLINKED_BEFORE,
+        statements::REPORTED,
         directory::FORGET_CODES,
         history::LIST_BY_WEBHOOK_STATE,
         history::LIST_BY_EVENT_STATE,
@@ -53,7 +62,13 @@ fn claiming_and_what_follows_use_the_indexes_made_for_them() {
         (queue::FIRST_WAITING, "referral_event_next"),
         (decisions::DUE_HOLDS, "decision_to_wake"),
         (decisions::HELD, "decision_to_wake"),
-        (decisions::WAITING_FOR, "decision_by_topic"),
+        (statements::WAITING_FOR, "decision_by_topic"),
+        (statements::WAITING_FOR, "decision_by_other_topic"),
+        (statements::LINKS_OF_INVOICE, "payment_link_by_invoice"),
+        (statements::CARRIED_BY_PURCHASE, "carried_by_purchase"),
+        (statements::PURCHASES_BETWEEN, "purchase_by_customer"),
+        (statements::UNLINKED_BEFORE, "purchase_unlinked"),
+        (statements::CUSTOMER_OF_USER, "customer_by_user"),
         (erasing::CANDIDATES, "webhook_ignored_with_body"),
         (erasing::SETTLED_MAPPED, "webhook_mapped_with_body"),
     ] {
@@ -72,7 +87,7 @@ fn a_name_is_looked_up_and_not_searched_for() {
 #[test]
 fn what_was_prepared_is_not_prepared_again_for_other_values() {
     for db in [file::in_memory().unwrap(), file::scratch().unwrap()] {
-        for sql in [decisions::STATES, decisions::ON, decisions::WAITING_FOR] {
+        for sql in [decisions::STATES, decisions::ON, statements::WAITING_FOR] {
             for value in [5, 6, 7] {
                 let mut statement = db.prepare_cached(sql).unwrap();
                 let rows = statement.query_map([value], |_| Ok(())).unwrap();

@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::statements::REPORTED;
 use super::super::values::sender_died;
 use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted};
 use super::decisions::mention;
@@ -21,8 +22,8 @@ pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError
     let added = db
         .prepare_cached(
             "INSERT INTO referral_event (key, subject, trigger, webhook_id, at, invoice_id, subscription_id, price, currency,
-                created_at, due_at, body, front)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11,
+                created_at, due_at, body, ucc, user_id, organization_id, customer, front)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15,
                 NOT EXISTS (SELECT 1 FROM referral_event WHERE subject = ?2 AND front = 1))
              ON CONFLICT (key) DO NOTHING",
         )?
@@ -38,6 +39,10 @@ pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError
             event.currency,
             millis(event.created_at),
             event.body,
+            event.ucc,
+            event.user_id,
+            event.organization_id,
+            event.customer,
         ])?;
     if added == 0 {
         return Ok(false);
@@ -49,11 +54,20 @@ pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError
 }
 
 pub fn reported(db: &Connection, key: &str) -> Result<Option<Reported>, StoreError> {
-    let reported = db
-        .prepare_cached("SELECT subscription_id FROM referral_event WHERE key = ?1")?
-        .query_row([key], |row| Ok(Reported { subscription_id: row.get(0)? }))
-        .optional()?;
-    Ok(reported)
+    Ok(db.prepare_cached(REPORTED)?.query_row([key], reported_of).optional()?)
+}
+
+fn reported_of(row: &Row<'_>) -> rusqlite::Result<Reported> {
+    Ok(Reported {
+        state: row.get("state")?,
+        at: time(row, "at")?,
+        ucc: row.get("ucc")?,
+        user_id: row.get("user_id")?,
+        organization_id: row.get("organization_id")?,
+        customer: row.get("customer")?,
+        invoice_id: row.get("invoice_id")?,
+        subscription_id: row.get("subscription_id")?,
+    })
 }
 
 macro_rules! due {

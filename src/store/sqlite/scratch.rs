@@ -170,6 +170,7 @@ mod tests {
             warnings: vec![],
             trace: Trace::default(),
             topic: topic.map(str::to_owned),
+            other_topic: None,
             deadline: None,
             look_up_at: None,
             decided_at: webhook.at,

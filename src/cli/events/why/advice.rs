@@ -47,6 +47,16 @@ fn of_reason(reason: Reason, keys: &Metadata) -> Vec<String> {
         Reason::PurchaseUnseen => {
             "nothing: it goes on with its purchase; if the purchase's webhook was lost, have the provider send it again"
         }
+        Reason::PaymentLinkUnseen => {
+            "nothing: it waits a day at most; for Stripe, the event `invoice_payment.paid` or `stripe.api_key` ends the wait"
+        }
+        Reason::SaleWithoutInvoice => {
+            "if payments without an invoice or a Checkout session are sales of yours: set \
+             `stripe.sales_without_invoice = true`, and have the provider send the webhook again"
+        }
+        Reason::PaymentLinkUnknown => {
+            "set `stripe.api_key` with a key that may read invoice payments; then have the provider send the webhook again"
+        }
         Reason::RuleFailed => "mend the rules (`cello-relay rules` prints them), then start `cello-relay serve` again",
         Reason::NoCustomer => "nothing: where nothing tells whose it is, nobody's referral can be told",
         Reason::TooLate => "nothing: Cello takes nothing that happened more than 30 days before the code appeared",

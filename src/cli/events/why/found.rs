@@ -96,7 +96,10 @@ impl Found {
     /// Whether it is the purchase or a refund of this invoice; one that does not say which is taken for its.
     pub fn is_about(&self, invoice: &str) -> bool {
         match self.fact.as_str() {
-            "invoice-paid" => self.key.as_deref().is_some_and(|key| key.ends_with(&format!(":{invoice}"))),
+            "invoice-paid" => {
+                self.invoice.as_deref() == Some(invoice)
+                    || self.key.as_deref().is_some_and(|key| key.ends_with(&format!(":{invoice}")))
+            }
             "payment-refunded" => self.invoice.as_deref().is_none_or(|named| named == invoice),
             _ => false,
         }
