@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Event;
+use super::checked::{Checked, Place};
 use crate::decision::{Reason, Warning, WarningCode};
 use crate::facts::{Customer, Detail, Fact, Learned, Metadata, Reading, ReferralData};
 use crate::providers::ReadError;
@@ -17,13 +19,21 @@ pub fn seen(event: &Event) -> Result<Reading, ReadError> {
     let Some((customer, warnings)) = in_content(event) else {
         return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
     };
-    let at = customer.completed_at.or(customer.created_at).unwrap_or(event.at);
+    let at = match customer.completed_at {
+        Some(at) => at,
+        None => created_at(event).map_err(|problem| event.not_understood(problem))?.unwrap_or(event.at),
+    };
     Ok(Reading::fact(Fact {
         at,
         customer: Some(customer.id),
         detail: Detail::CustomerSeen { announces: true },
         warnings,
     }))
+}
+
+fn created_at(event: &Event) -> Checked<Timestamp> {
+    let object = event.content.at("customer").unwrap_or(&Value::Null);
+    Place::new(object, "content.customer").moment("created_at")
 }
 
 pub fn deleted(event: &Event) -> Result<Reading, ReadError> {
@@ -242,6 +252,20 @@ mod tests {
     fn without_a_customer_there_is_nothing_to_tell() {
         for kind in ["customer_created", "customer_changed", "customer_deleted"] {
             assert_eq!(chargebee(kind, json!({})).reason(), "no_customer");
+        }
+    }
+
+    #[test]
+    fn a_signup_is_not_dated_by_a_time_that_is_not_understood() {
+        use crate::providers::chargebee::testing::{no_numbers, not_understood};
+
+        for wrong in no_numbers() {
+            let content = json!({ "customer": { "id": "cus_1", "created_at": wrong } });
+            assert_eq!(not_understood("customer_created", content), "content.customer.created_at");
+            // A change that completes the data is dated by itself.
+            let data = json!({ "cello_ucc": "code", "new_user_id": "u_1" });
+            let content = json!({ "customer": { "id": "cus_1", "created_at": wrong, "meta_data": data } });
+            assert_eq!(chargebee("customer_changed", content).only_fact().at.as_second(), AT);
         }
     }
 }

@@ -5,17 +5,20 @@
 //! be alike. The whole customer travels inside most events, so no look-up is needed.
 
 pub mod basic;
+mod checked;
 mod customer;
 mod payment;
 mod refund;
 mod subscription;
+#[cfg(test)]
+mod testing;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::json::{Look, only};
+use super::json::{Look, NotUnderstood, only};
 use super::metadata::Keys;
 use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, Unreadable, ids};
 use crate::config::Config;
@@ -128,32 +131,11 @@ impl Provider for Chargebee {
         if event.is_demo() {
             return Ok(Reading::nothing(Reason::DemoData, "its ids begin with `cbdemo_`: Chargebee's sample data"));
         }
-        let reading = match event.action() {
-            "customer_created" | "customer_changed" => customer::seen(&event)?,
-            "customer_deleted" => return Ok(customer::deleted(&event)?),
-            "subscription_created" => subscription::created(&event)?,
-            "subscription_started" => subscription::started(&event)?,
-            "subscription_activated" => subscription::activated(&event)?,
-            "subscription_changed" | "subscription_reactivated" | "subscription_resumed" => {
-                subscription::changed(&event)?
-            }
-            "subscription_cancelled" | "subscription_canceled" | "subscription_deleted" => subscription::ended(&event)?,
-            "payment_succeeded" => payment::succeeded(&event)?,
-            "payment_refunded" => refund::refunded(&event)?,
-            "subscription_renewed" | "subscription_items_renewed" => {
-                Reading::nothing(Reason::ReportedElsewhere, "`payment_succeeded` tells of the renewal's payment")
-            }
-            "refund_initiated" => {
-                Reading::nothing(Reason::ReportedElsewhere, "`payment_refunded` tells when the money has moved")
-            }
-            _ => Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{}`", event.kind)),
-        };
-        let Reading { learned: more, mut facts, nothing } = reading;
-        let mut learned = event.learned();
-        learned.extend(more);
-        let elsewhere = customer::code_elsewhere(&event);
-        facts.iter_mut().for_each(|fact| fact.warnings.extend(elsewhere.clone()));
-        Ok(Reading { learned, facts, nothing })
+        let learned = event.learned();
+        match event.reading() {
+            Ok(reading) => Ok(reading.learning(learned)),
+            Err(problem) => Err(Unreadable { problem, learned }),
+        }
     }
 
     fn mentions(&self, body: &[u8]) -> Vec<String> {
@@ -207,6 +189,36 @@ impl<'a> Event<'a> {
         self.kind.strip_suffix("_with_backdating").unwrap_or(self.kind)
     }
 
+    fn reading(&self) -> Result<Reading, ReadError> {
+        let mut reading = match self.action() {
+            "customer_created" | "customer_changed" => customer::seen(self)?,
+            "customer_deleted" => customer::deleted(self)?,
+            "subscription_created" => subscription::created(self)?,
+            "subscription_started" => subscription::started(self)?,
+            "subscription_activated" => subscription::activated(self)?,
+            "subscription_changed" | "subscription_reactivated" | "subscription_resumed" => {
+                subscription::changed(self)?
+            }
+            "subscription_cancelled" | "subscription_canceled" | "subscription_deleted" => subscription::ended(self)?,
+            "payment_succeeded" => payment::succeeded(self)?,
+            "payment_refunded" => refund::refunded(self)?,
+            // A renewal may be free, paid from credits or never be paid at all.
+            "subscription_renewed" | "subscription_items_renewed" => Reading::nothing(
+                Reason::NotOfInterest,
+                "nothing was paid by this webhook; if a payment follows, `payment_succeeded` reports it",
+            ),
+            "refund_initiated" => Reading::nothing(
+                Reason::NotOfInterest,
+                "no money has moved yet; if the refund succeeds, `payment_refunded` reports it",
+            ),
+            _ => Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{}`", self.kind)),
+        };
+        if let Some(elsewhere) = customer::code_elsewhere(self) {
+            reading.facts.iter_mut().for_each(|fact| fact.warnings.push(elsewhere.clone()));
+        }
+        Ok(reading)
+    }
+
     fn is_demo(&self) -> bool {
         ["customer", "subscription", "invoice", "transaction"].into_iter().any(|object| {
             self.content.at(object).and_then(|object| object.text("id")).is_some_and(|id| id.starts_with("cbdemo_"))
@@ -219,14 +231,22 @@ impl<'a> Event<'a> {
         resource.int("resource_version").filter(|version| *version > 0).unwrap_or(self.at.as_millisecond())
     }
 
-    /// Customer and subscription travel in most events, whatever these tell.
+    /// Customer and subscription travel in most events, whatever these report. A deleted customer teaches nothing.
     fn learned(&self) -> Vec<Learned> {
+        if self.action() == "customer_deleted" {
+            return vec![];
+        }
         let customer = customer::in_content(self).map(|(customer, _)| Learned::Customer(customer));
         let subscription = subscription::in_content(self).map(Learned::Subscription);
-        customer.into_iter().chain(subscription).collect()
+        let payment = if self.action() == "payment_succeeded" { payment::learned(self) } else { vec![] };
+        customer.into_iter().chain(subscription).chain(payment).collect()
     }
 
     fn missing(&self, field: &'static str) -> ReadError {
         ReadError::Missing { kind: self.kind.to_owned(), field }
+    }
+
+    fn not_understood(&self, NotUnderstood { path }: NotUnderstood) -> ReadError {
+        ReadError::NotUnderstood { kind: self.kind.to_owned(), field: path }
     }
 }

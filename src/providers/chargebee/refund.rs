@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::payment::{currency, unsuccessful};
+use super::checked::{Place, currency};
+use super::payment::unsuccessful;
 use super::{Event, customer};
-use crate::decision::Reason;
 use crate::facts::{Detail, Fact, Reading, Refund};
 use crate::providers::ReadError;
 use crate::providers::json::Look;
@@ -23,15 +23,18 @@ pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
     if let Some(reading) = unsuccessful(transaction, "refund") {
         return Ok(reading);
     }
-    if customer::owner(event, None).is_none() {
-        return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
-    }
     let id = transaction.owned("id").ok_or_else(|| event.missing("content.transaction.id"))?;
-    let whole = transaction.int("amount").ok_or_else(|| event.missing("content.transaction.amount"))?;
-    let parts = parts(event, transaction, whole);
+    let whole = Place::new(transaction, "content.transaction").whole("amount");
+    let whole = whole.map_err(|problem| event.not_understood(problem))?;
+    let whole = whole.ok_or_else(|| event.missing("content.transaction.amount"))?;
+    let currency =
+        currency(event.content, &["transaction.currency_code", "credit_note.currency_code", "invoice.currency_code"])
+            .map_err(|problem| event.not_understood(problem))?;
+    let parts = parts(event, transaction, whole)?;
     let several = parts.len() > 1;
     let facts = parts.into_iter().map(|Part { invoice, amount }| Fact {
         at: event.at,
+        // Whose the refund is follows from its purchase, so that one without a customer is a refund as well.
         customer: owner(event, invoice.as_deref()),
         detail: Detail::PaymentRefunded(Refund {
             id: match &invoice {
@@ -40,10 +43,7 @@ pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
             },
             amount: Some(amount),
             running_total: None,
-            currency: currency(
-                event,
-                &["transaction.currency_code", "credit_note.currency_code", "invoice.currency_code"],
-            ),
+            currency: currency.clone(),
             subscription: subscription(event, invoice.as_deref()),
             invoice,
             payments: transaction.owned("refunded_txn_id").into_iter().collect(),
@@ -60,34 +60,52 @@ struct Part {
 }
 
 /// The refund is for the invoices whose credit notes it pays out. Where that is one, all of it is; where it is none,
-/// the credit note or the invoice in the body is meant.
-fn parts(event: &Event, transaction: &Value, whole: i64) -> Vec<Part> {
+/// the credit note in the body names the invoice.
+fn parts(event: &Event, transaction: &Value, whole: i64) -> Result<Vec<Part>, ReadError> {
     let note = event.content.at("credit_note");
-    let mut by_invoice: BTreeMap<Option<String>, i64> = BTreeMap::new();
+    let mut by_invoice: BTreeMap<Option<String>, Vec<Place>> = BTreeMap::new();
     for link in transaction.list("linked_credit_notes") {
         let same_note = || note.filter(|note| note.text("id").is_some() && note.text("id") == link.text("cn_id"));
         let invoice = link.owned("cn_reference_invoice_id").or_else(|| same_note()?.owned("reference_invoice_id"));
-        let sum = by_invoice.entry(invoice).or_default();
-        *sum = sum.saturating_add(link.int("applied_amount").unwrap_or(0));
+        by_invoice.entry(invoice).or_default().push(Place::new(link, "content.transaction.linked_credit_notes"));
     }
     // A credit note of its own is for no invoice: what is paid out of it gives back no purchase.
     let alone = by_invoice.remove(&None).is_some();
     if by_invoice.is_empty() {
         let noted = note.and_then(|note| note.owned("reference_invoice_id"));
-        return vec![Part { invoice: noted.or_else(|| event.content.owned("invoice.id")), amount: whole }];
+        return Ok(vec![Part { invoice: noted.or_else(|| bystander(event, transaction)), amount: whole }]);
     }
     let only = by_invoice.len() == 1 && !alone;
-    by_invoice
-        .into_iter()
-        .map(|(invoice, amount)| Part { invoice, amount: if only { whole } else { amount } })
-        .collect()
+    let part = |(invoice, links): (Option<String>, Vec<Place>)| {
+        Ok(Part { invoice, amount: if only { whole } else { applied(event, &links)? } })
+    };
+    by_invoice.into_iter().map(part).collect()
+}
+
+/// The invoice in the body, where nothing else says what the refund is for. It may be another one than its payment
+/// settled, so the payment goes first where it is named.
+fn bystander(event: &Event, transaction: &Value) -> Option<String> {
+    if transaction.at("refunded_txn_id").is_some() { None } else { event.content.owned("invoice.id") }
+}
+
+/// What all credit notes of one invoice pay out.
+fn applied(event: &Event, links: &[Place]) -> Result<i64, ReadError> {
+    links.iter().try_fold(0_i64, |sum, link| {
+        let amount = link.whole("applied_amount").map_err(|problem| event.not_understood(problem))?;
+        let missing = || event.missing("content.transaction.linked_credit_notes.applied_amount");
+        Ok(sum.saturating_add(amount.ok_or_else(missing)?))
+    })
 }
 
 /// Whose the invoice is, as far as the body tells of that very invoice. Of others it only tells who paid, which is no
 /// answer where somebody pays for others.
 fn owner(event: &Event, invoice: Option<&str>) -> Option<String> {
     let named = about(event, invoice).into_iter().flatten().find_map(|object| object.owned("customer_id"));
-    named.or_else(|| customer::owner(event, None).filter(|_| customer::other_payer(event).is_none()))
+    let only_one = || {
+        let payer = customer::owner(event, None).or_else(|| event.content.owned("transaction.customer_id"));
+        payer.filter(|_| customer::other_payer(event).is_none())
+    };
+    named.or_else(only_one)
 }
 
 /// Its subscription, where the body names that of this very invoice; else its purchase tells.

@@ -1,63 +1,70 @@
 //! Subscriptions of both product catalogues: plans and addons (1.0), items (2.0).
 
+mod items;
 #[cfg(test)]
 mod tests;
 
 use serde_json::Value;
 
+use super::checked::{Checked, Place, currency};
 use super::{Event, customer};
-use crate::decision::Reason;
+use crate::decision::{Reason, Warning, WarningCode};
 use crate::facts::{Change, Detail, Fact, Phase, Plan, Reading, Subscription};
 use crate::interval::Period;
-use crate::money::Currency;
 use crate::providers::ReadError;
-use crate::providers::json::Look;
+use crate::providers::json::{Look, NotUnderstood};
 
-/// A new subscription, unless it lies in the future: then `subscription_started` tells.
+pub use items::{Item, is_metered, quantity};
+
+/// A new subscription, unless it lies in the future: then `subscription_started` reports its start.
 pub fn created(event: &Event) -> Result<Reading, ReadError> {
-    let subscription = required(event)?;
-    Ok(match subscription.phase {
-        Phase::Pending => not_started("future"),
-        Phase::Ended => not_started("cancelled"),
-        _ => fact(event, Detail::SubscriptionStarted(subscription)),
-    })
+    let read = required(event)?;
+    match read.subscription.phase {
+        Phase::Pending | Phase::Ended => Ok(not_started(event)),
+        _ => fact(event, read, Detail::SubscriptionStarted),
+    }
 }
 
 /// A future subscription that begins.
 pub fn started(event: &Event) -> Result<Reading, ReadError> {
-    let subscription = required(event)?;
-    Ok(match subscription.phase {
-        Phase::Ended => not_started("cancelled"),
-        _ => fact(event, Detail::SubscriptionStarted(subscription)),
-    })
+    let read = required(event)?;
+    match read.subscription.phase {
+        Phase::Ended => Ok(not_started(event)),
+        _ => fact(event, read, Detail::SubscriptionStarted),
+    }
 }
 
 /// A trial that became paid.
 pub fn activated(event: &Event) -> Result<Reading, ReadError> {
-    Ok(fact(event, change(event, Change::Commercial)?))
+    let read = required(event)?;
+    fact(event, read, change(event, Change::Commercial))
 }
 
 /// A change. Chargebee does not say of what, so the state last known decides whether it matters.
 pub fn changed(event: &Event) -> Result<Reading, ReadError> {
-    Ok(match required(event)?.phase {
-        Phase::Pending => not_started("future"),
+    let read = required(event)?;
+    match read.subscription.phase {
+        Phase::Pending => Ok(not_started(event)),
+        // Of a transferred one no other webhook may come, and a cancelled one may have ended before webhooks were sent.
         Phase::Ended => {
-            let status = event.content.text("subscription.status").unwrap_or_default();
-            let message = format!("its status is `{status}`; where it has ended, `subscription_cancelled` tells");
-            Reading::nothing(Reason::ReportedElsewhere, message)
+            let message = format!("its status is `{}`; a change after the end is not reported", status(event));
+            Ok(Reading::nothing(Reason::NotOfInterest, message))
         }
-        _ => fact(event, change(event, Change::Unsaid)?),
-    })
+        _ => fact(event, read, change(event, Change::Unsaid)),
+    }
 }
 
 /// Cancelled or deleted; both are the end, and it is reported once. One that lay in the future has not ended: it never
 /// began, and nothing was reported of it.
 pub fn ended(event: &Event) -> Result<Reading, ReadError> {
-    let subscription = required(event)?;
-    if event.content.at("subscription").is_some_and(never_began) {
+    let mut read = required(event)?;
+    if never_began(read.object) {
         return Ok(Reading::nothing(Reason::NotStarted, "it ended before it began"));
     }
-    Ok(fact(event, Detail::SubscriptionEnded(subscription)))
+    // One that is reactivated ends again, and each end is reported.
+    let ended_at = Place::new(read.object, items::SUBSCRIPTION).moment("cancelled_at");
+    read.subscription.ended_at = read.doubts.settle(ended_at);
+    fact(event, read, Detail::SubscriptionEnded)
 }
 
 /// Told by its status, or by times that say when it was made and not when it began. One without any times tells
@@ -68,99 +75,131 @@ fn never_began(object: &Value) -> bool {
     !has_begun && (object.text("status") == Some("future") || object.at("created_at").is_some())
 }
 
-fn change(event: &Event, change: Change) -> Result<Detail, ReadError> {
-    Ok(Detail::SubscriptionChanged { subscription: required(event)?, change, event_id: event.id.to_owned() })
+fn change(event: &Event, change: Change) -> impl FnOnce(Subscription) -> Detail {
+    let event_id = event.id.to_owned();
+    move |subscription| Detail::SubscriptionChanged { subscription, change, event_id }
 }
 
-fn fact(event: &Event, detail: Detail) -> Reading {
-    let Some(customer) = customer::owner(event, event.content.at("subscription")) else {
-        return Reading::nothing(Reason::NoCustomer, "there is no customer in the event");
+fn fact(event: &Event, read: Read, detail: impl FnOnce(Subscription) -> Detail) -> Result<Reading, ReadError> {
+    let Some(customer) = customer::owner(event, Some(read.object)) else {
+        return Ok(Reading::nothing(Reason::NoCustomer, "there is no customer in the event"));
     };
-    Reading::fact(Fact { at: event.at, customer: Some(customer), detail, warnings: vec![] })
+    if let Some(problem) = read.doubts.first {
+        return Err(event.not_understood(problem));
+    }
+    let warnings = read.left_out.into_iter().collect();
+    Ok(Reading::fact(Fact { at: event.at, customer: Some(customer), detail: detail(read.subscription), warnings }))
 }
 
-fn not_started(status: &str) -> Reading {
-    Reading::nothing(Reason::NotStarted, format!("its status is `{status}`"))
+fn not_started(event: &Event) -> Reading {
+    Reading::nothing(Reason::NotStarted, format!("its status is `{}`", status(event)))
 }
 
-fn required(event: &Event) -> Result<Subscription, ReadError> {
-    in_content(event).ok_or_else(|| event.missing("content.subscription"))
+fn status<'a>(event: &Event<'a>) -> &'a str {
+    event.content.text("subscription.status").unwrap_or_default()
 }
 
-/// The subscription that travels in the event.
+fn required<'a>(event: &Event<'a>) -> Result<Read<'a>, ReadError> {
+    read(event).ok_or_else(|| event.missing("content.subscription"))
+}
+
+/// The subscription that travels in the event, for the directory: what is not understood is unknown.
 pub fn in_content(event: &Event) -> Option<Subscription> {
+    read(event).map(|read| read.subscription)
+}
+
+/// A subscription as far as it is understood.
+struct Read<'a> {
+    object: &'a Value,
+    subscription: Subscription,
+    /// A warning where its amount is not that of all items.
+    left_out: Option<Warning>,
+    doubts: Doubts,
+}
+
+/// What was there and was not understood: it fails a fact about the subscription, and nothing else.
+#[derive(Default)]
+struct Doubts {
+    first: Option<NotUnderstood>,
+}
+
+impl Doubts {
+    fn settle<T>(&mut self, value: Checked<T>) -> Option<T> {
+        value.unwrap_or_else(|problem| {
+            self.first.get_or_insert(problem);
+            None
+        })
+    }
+}
+
+fn read<'a>(event: &Event<'a>) -> Option<Read<'a>> {
     let object = event.content.at("subscription")?;
-    let main = plan_item(object);
+    let (items, mut doubts) = (Item::all(object), Doubts::default());
+    let main = Item::main(&items);
+    let period = main.and_then(|main| doubts.settle(main.period()));
+    let mut recurring = Recurring::default();
+    for item in items.iter().filter(|item| !item.is_metered()) {
+        let other = doubts.settle(item.period());
+        if is_as_long(period, other) { recurring.counted.push(item) } else { recurring.left_out.push(other) }
+    }
     let phase = phase(object.text("status").unwrap_or_default());
+    let amount = if phase == Phase::Trial { Some(0) } else { recurring.amount(&mut doubts) };
     let ended = matches!(event.action(), "subscription_cancelled" | "subscription_canceled" | "subscription_deleted");
-    Some(Subscription {
+    let subscription = Subscription {
         id: object.owned("id")?,
         customer: object.owned("customer_id").or_else(|| event.content.owned("customer.id")),
         phase: if ended { Phase::Ended } else { phase },
-        amount: if phase == Phase::Trial { Some(0) } else { recurring_amount(object) },
-        currency: object
-            .text("currency_code")
-            .or_else(|| event.content.text("invoice.currency_code"))
-            .and_then(Currency::parse),
+        amount,
+        currency: doubts.settle(currency(event.content, &["subscription.currency_code", "invoice.currency_code"])),
         plan: Plan {
-            period: main.and_then(period).or_else(|| period(object)),
-            price_id: main.map_or_else(|| object.owned("plan_id"), |item| item.owned("item_price_id")),
+            period,
+            price_id: main.and_then(|main| main.price_id.clone()),
             product_id: None,
-            metered: false,
+            metered: main.is_some_and(Item::is_metered),
         },
-        seats: main.map_or_else(
-            || quantity(object, "plan_quantity", "plan_quantity_in_decimal"),
-            |item| quantity(item, "quantity", "quantity_in_decimal"),
-        ),
+        seats: main.and_then(|main| doubts.settle(main.seats())),
         version: event.version(object),
         ended_at: None,
-    })
-}
-
-fn plan_item(subscription: &Value) -> Option<&Value> {
-    let items = subscription.list("subscription_items");
-    items.iter().find(|item| item.text("item_type") == Some("plan")).or_else(|| items.first())
-}
-
-fn period(object: &Value) -> Option<Period> {
-    Period::parse(object.text("billing_period_unit")?, object.int("billing_period")?)
-}
-
-/// A whole number of seats, also where only the decimal form is given.
-fn quantity(object: &Value, whole: &str, decimal: &str) -> Option<i64> {
-    object.int(whole).or_else(|| {
-        let text = object.text(decimal)?;
-        let (units, fraction) = text.split_once('.').unwrap_or((text, ""));
-        fraction.bytes().all(|digit| digit == b'0').then(|| units.parse().ok())?
-    })
-}
-
-/// Minor units of one period: plan and addons; one-off charges left out. The given amount is used before unit price
-/// times quantity, since free units and tiers make them differ.
-fn recurring_amount(subscription: &Value) -> Option<i64> {
-    let items = subscription.list("subscription_items");
-    let mut amounts: Vec<Option<i64>> =
-        items.iter().filter(|item| item.text("item_type") != Some("charge")).map(|item| cost(item, "")).collect();
-    if items.is_empty() {
-        amounts.push(cost(subscription, "plan_"));
-        amounts.extend(subscription.list("addons").iter().map(|addon| cost(addon, "")));
-    }
-    amounts.into_iter().try_fold(0_i64, |sum, amount| sum.checked_add(amount?))
-}
-
-/// What an item, addon or plan costs for one period; the names of its fields begin with `prefix`.
-fn cost(object: &Value, prefix: &str) -> Option<i64> {
-    let field = |name: &str| format!("{prefix}{name}");
-    // `None` for a fraction of a unit, which has no price in whole minor units.
-    let units = |name: &str, if_absent: i64| {
-        let (whole, decimal) = (field(name), field(&format!("{name}_in_decimal")));
-        let absent = object.at(&whole).is_none() && object.at(&decimal).is_none();
-        if absent { Some(if_absent) } else { quantity(object, &whole, &decimal) }
     };
-    object.int(&field("amount")).or_else(|| {
-        let to_pay = units("quantity", 1)?.saturating_sub(units("free_quantity", 0)?.max(0)).max(0);
-        object.int(&field("unit_price"))?.checked_mul(to_pay)
-    })
+    Some(Read { object, subscription, left_out: recurring.warning(period), doubts })
+}
+
+/// The items of a subscription with a fixed amount; what is used beside them leaves that amount as it is.
+#[derive(Default)]
+struct Recurring<'i, 'a> {
+    /// Those with the period that decides.
+    counted: Vec<&'i Item<'a>>,
+    /// The periods of all others, `None` where it is one nobody knows.
+    left_out: Vec<Option<Period>>,
+}
+
+impl Recurring<'_, '_> {
+    /// Minor units of one period; `None` where none has a fixed amount, or one has an unknown one.
+    fn amount(&self, doubts: &mut Doubts) -> Option<i64> {
+        let costs: Vec<Option<i64>> = self.counted.iter().map(|item| doubts.settle(item.cost())).collect();
+        costs.into_iter().try_fold(0_i64, |sum, cost| sum.checked_add(cost?)).filter(|_| !self.counted.is_empty())
+    }
+
+    fn warning(&self, period: Option<Period>) -> Option<Warning> {
+        let other = *self.left_out.first()?;
+        Some(mixed_intervals("items", period, other, "those with the plan's period count"))
+    }
+}
+
+/// A warning that `parts` have different periods.
+pub fn mixed_intervals(parts: &str, period: Option<Period>, other: Option<Period>, so: &str) -> Warning {
+    let every =
+        |period: Option<Period>| period.map_or_else(|| "an unknown period".to_owned(), |it| format!("every {it}"));
+    let message = format!("{parts} are billed {} and {}; {so}", every(period), every(other));
+    Warning::new(WarningCode::IntervalMixed, message)
+}
+
+/// Whether both have the same length, or both are unknown.
+pub fn is_as_long(period: Option<Period>, other: Option<Period>) -> bool {
+    match (period, other) {
+        (Some(period), Some(other)) => period.is_as_long_as(other),
+        (period, other) => period == other,
+    }
 }
 
 fn phase(status: &str) -> Phase {

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::facts::Detail;
-use crate::interval::Period;
+use crate::interval::{Interval, Period};
+use crate::providers::chargebee::testing::{changed, no_numbers, not_understood};
 use crate::providers::testing::{AT, Says, chargebee};
 
 /// 11.90, tax included, for a month.
@@ -20,13 +21,6 @@ fn line(kind: &str, entity: &str, subscription: &str, amount: i64, days: i64) ->
         "entity_type": kind, "entity_id": entity, "subscription_id": subscription, "amount": amount,
         "date_from": AT, "date_to": AT + days * 86_400,
     })
-}
-
-fn changed(mut object: Value, changes: Value) -> Value {
-    for (key, value) in changes.as_object().unwrap() {
-        object[key] = value.clone();
-    }
-    object
 }
 
 fn paid(of_invoice: Value) -> Reading {
@@ -191,26 +185,28 @@ fn a_stretch_has_the_word_for_its_days_across_summer_time_and_with_either_end() 
 }
 
 #[test]
-fn a_subscription_in_the_body_speaks_only_for_its_own_invoice() {
-    let yearly = |id: &str| {
+fn a_subscription_in_the_body_speaks_only_for_its_own_invoice_and_for_the_price_it_still_has() {
+    let yearly = |id: &str, price: &str| {
         json!({
             "id": id, "status": "active", "billing_period": 1, "billing_period_unit": "year",
-            "subscription_items": [{ "item_type": "plan", "item_price_id": "plan-y", "quantity": 5 }],
+            "subscription_items": [{ "item_type": "plan", "item_price_id": price, "quantity": 5 }],
         })
     };
-    let read = |id: &str, of_invoice: Value| {
+    let read = |id: &str, price: &str, of_invoice: Value| {
         let content = json!({
-            "customer": { "id": "cus_1" }, "transaction": { "id": "txn_1" }, "subscription": yearly(id),
+            "customer": { "id": "cus_1" }, "transaction": { "id": "txn_1" }, "subscription": yearly(id, price),
             "invoice": changed(invoice(), of_invoice),
         });
         chargebee("payment_succeeded", content).invoice().clone()
     };
-    let own = read("sub_1", json!({}));
+    let own = read("sub_1", "plan-m", json!({}));
     assert_eq!((own.billing, own.plan.period, own.seats), (Billing::Recurring, Period::parse("year", 1), Some(5)));
-    let other = read("sub_2", json!({}));
-    assert_eq!((other.billing, other.seats), (Billing::Stretch(Some(Interval::Monthly)), None));
-    assert_eq!(other.plan.price_id.as_deref(), Some("plan-m"));
-    let one_off = read("sub_1", json!({ "recurring": false }));
+    for (id, price) in [("sub_2", "plan-m"), ("sub_1", "plan-y")] {
+        let other = read(id, price, json!({}));
+        assert_eq!((other.billing, other.seats), (Billing::Stretch(Some(Interval::Monthly)), None), "{id} {price}");
+        assert_eq!((other.plan.price_id.as_deref(), other.plan.period), (Some("plan-m"), None), "{id} {price}");
+    }
+    let one_off = read("sub_1", "plan-m", json!({ "recurring": false }));
     assert_eq!((one_off.billing, one_off.seats), (Billing::OneTime, None));
 }
 
@@ -262,7 +258,7 @@ fn the_subscription_in_the_body_speaks_for_an_invoice_of_several_that_are_billed
 fn a_one_off_invoice_that_names_no_subscription_is_the_subscribers() {
     let read = |recurring: bool, named: Value| {
         let of_invoice = json!({
-            "recurring": recurring, "subscription_id": named, "line_items": [{ "entity_type": "adhoc", "amount": 5 }],
+            "recurring": recurring, "subscription_id": named, "line_items": [{ "entity_type": "plan", "amount": 5 }],
         });
         let content = json!({
             "customer": { "id": "cus_1" }, "transaction": { "id": "txn_1" }, "subscription": { "id": "sub_7" },
@@ -313,8 +309,9 @@ fn a_recurring_invoice_is_told_by_its_plan_else_by_an_addon_and_by_nothing_else(
     let told = of(json!([addon, fee]));
     assert_eq!(told.plan.price_id.as_deref(), Some("addon-m"));
     assert_eq!(told.billing, Billing::Stretch(Some(Interval::Monthly)));
-    let untold = of(json!([fee]));
-    assert_eq!((untold.plan, untold.billing), (Plan::default(), Billing::Stretch(None)));
+    let of_tomorrow = line("a_kind_of_tomorrow", "entity", "sub_1", 9000, 31);
+    let unknown = of(json!([of_tomorrow, fee]));
+    assert_eq!((unknown.plan, unknown.billing), (Plan::default(), Billing::Stretch(None)));
 }
 
 #[test]
@@ -338,4 +335,127 @@ fn a_line_recurs_where_its_invoice_does_and_it_is_of_a_plan_or_an_addon() {
     };
     assert_eq!(of(true), [true, true, false, false]);
     assert_eq!(of(false), [false; 4]);
+}
+
+#[test]
+fn a_part_payment_leaves_a_decision_on_the_invoice_in_the_body_else_on_the_first_that_is_named() {
+    let part_of = |of_invoice: Value, linked: Value| {
+        let nothing =
+            paid_by(changed(json!({ "status": "payment_due" }), of_invoice), json!({ "linked_invoices": linked }));
+        assert_eq!(nothing.reason(), "not_fully_paid");
+        nothing.nothing.unwrap().part_of
+    };
+    let link = |id: Value| json!({ "invoice_id": id, "invoice_status": "payment_due", "applied_amount": 5 });
+    let links = json!([link(json!("inv_2")), link(json!("inv_1"))]);
+    assert_eq!(part_of(json!({}), links.clone()).as_deref(), Some("inv_1"));
+    assert_eq!(part_of(json!({ "id": null }), links).as_deref(), Some("inv_2"));
+    assert_eq!(part_of(json!({ "id": null }), json!([link(Value::Null)])), None);
+    let nothing = paid_by(json!({}), json!({ "linked_invoices": [] })).nothing.unwrap();
+    assert_eq!((nothing.reason.as_str(), nothing.part_of), ("money_on_account", None));
+}
+
+#[test]
+fn a_number_time_or_currency_that_a_purchase_rests_on_is_never_guessed() {
+    let content = |of_invoice: Value, of_line: Value, of_transaction: Value| {
+        let line = changed(line("plan_item_price", "plan-m", "sub_1", 1000, 31), of_line);
+        let invoice = changed(changed(invoice(), json!({ "line_items": [line] })), of_invoice);
+        let transaction = changed(json!({ "id": "txn_1", "amount": 1190 }), of_transaction);
+        json!({ "customer": { "id": "cus_1" }, "invoice": invoice, "transaction": transaction })
+    };
+    let refused = |content: Value| not_understood("payment_succeeded", content);
+    for wrong in no_numbers() {
+        for key in ["amount_paid", "total", "tax", "paid_at"] {
+            assert_eq!(refused(content(json!({ key: wrong }), json!({}), json!({}))), format!("content.invoice.{key}"));
+        }
+        for key in ["amount", "quantity", "date_from", "date_to"] {
+            let field = refused(content(json!({}), json!({ key: wrong }), json!({})));
+            assert_eq!(field, format!("content.invoice.line_items.{key}"));
+        }
+        for key in ["amount", "date"] {
+            let field = refused(content(json!({}), json!({}), json!({ key: wrong })));
+            assert_eq!(field, format!("content.transaction.{key}"));
+        }
+        let payment = json!({ "txn_id": "txn_1", "txn_status": "success", "applied_amount": wrong });
+        let listed = content(json!({ "linked_payments": [payment] }), json!({}), json!({}));
+        assert_eq!(refused(listed), "content.invoice.linked_payments.applied_amount");
+        for key in ["applied_amount", "invoice_total"] {
+            let link = json!({ "invoice_id": "inv_2", "invoice_status": "paid", "applied_amount": 5 });
+            let linked = json!({ "linked_invoices": [changed(link, json!({ key: wrong }))] });
+            let field = refused(content(json!({ "status": "payment_due" }), json!({}), linked));
+            assert_eq!(field, format!("content.transaction.linked_invoices.{key}"));
+        }
+        let old =
+            json!({ "amount_paid": null, "linked_payments": [{ "txn_status": "success", "applied_amount": wrong }] });
+        assert_eq!(refused(content(old, json!({}), json!({}))), "content.invoice.linked_payments.applied_amount");
+    }
+    let currency = json!({ "currency_code": "euro" });
+    assert_eq!(refused(content(currency.clone(), json!({}), json!({}))), "content.invoice.currency_code");
+    let links = json!([{ "invoice_id": "inv_2", "invoice_status": "paid", "applied_amount": 5 }]);
+    let linked = json!({ "linked_invoices": links, "currency_code": "euro" });
+    let field = refused(content(json!({ "status": "payment_due" }), json!({}), linked));
+    assert_eq!(field, "content.transaction.currency_code");
+}
+
+#[test]
+fn what_a_purchase_does_not_use_may_be_anything() {
+    for wrong in no_numbers() {
+        let unused = json!({
+            "amount_due": wrong, "credits_applied": wrong, "issued_credit_notes": [{ "cn_total": wrong }],
+            "linked_payments": [{ "txn_id": "txn_0", "txn_status": "failure", "applied_amount": wrong }],
+        });
+        let due = json!({ "invoice_id": "inv_2", "invoice_status": "payment_due", "applied_amount": wrong });
+        let transaction = json!({ "linked_invoices": [due], "amount_unused": wrong, "exchange_rate": "1" });
+        assert_eq!(paid_by(unused, transaction).invoice().amount_paid, 1190, "{wrong}");
+        // Nothing is decided about a part payment, so its amounts are not used.
+        let part = paid_by(json!({ "status": "payment_due", "amount_paid": wrong }), json!({ "amount": wrong }));
+        assert_eq!(part.reason(), "not_fully_paid");
+        let lines = json!([
+            changed(line("adhoc", "fee", "sub_1", 5, 0), json!({ "date_from": wrong, "quantity": wrong })),
+            line("plan_item_price", "plan-m", "sub_1", 1000, 31),
+        ]);
+        assert_eq!(paid(json!({ "line_items": lines })).invoice().billing, Billing::Stretch(Some(Interval::Monthly)));
+        // The transaction's time is asked only where the invoice has none.
+        assert_eq!(paid_by(json!({ "paid_at": AT }), json!({ "date": wrong })).only_fact().at.as_second(), AT);
+        // A subscription that is only learned.
+        let items = json!([{ "item_type": "plan", "item_price_id": "plan-m", "amount": wrong, "quantity": 2 }]);
+        let content = json!({
+            "customer": { "id": "cus_1" }, "transaction": { "id": "txn_1" }, "invoice": invoice(),
+            "subscription": {
+                "id": "sub_1", "subscription_items": items, "billing_period": 1, "billing_period_unit": "month",
+            },
+        });
+        let reading = chargebee("payment_succeeded", content);
+        assert_eq!(reading.invoice().seats, Some(2));
+        let learned = reading.learned.iter().find_map(|learned| match learned {
+            crate::facts::Learned::Subscription(subscription) => Some(subscription.amount),
+            _ => None,
+        });
+        assert_eq!(learned, Some(None), "an unknown amount");
+    }
+}
+
+#[test]
+fn the_item_that_speaks_for_the_line_must_be_understood() {
+    for wrong in no_numbers() {
+        let item = json!({ "item_type": "plan", "item_price_id": "plan-m", "quantity": 2 });
+        let subscription = json!({ "id": "sub_1", "billing_period": 1, "billing_period_unit": "month" });
+        let content = |of_item: Value, of_subscription: Value| {
+            let items = json!({ "subscription_items": [changed(item.clone(), of_item)] });
+            json!({
+                "customer": { "id": "cus_1" }, "transaction": { "id": "txn_1" }, "invoice": invoice(),
+                "subscription": changed(changed(subscription.clone(), items), of_subscription),
+            })
+        };
+        let refused = |content: Value| not_understood("payment_succeeded", content);
+        assert_eq!(
+            refused(content(json!({ "quantity": wrong }), json!({}))),
+            "content.subscription.subscription_items.quantity"
+        );
+        let own = json!({ "billing_period": wrong, "billing_period_unit": "month" });
+        assert_eq!(refused(content(own, json!({}))), "content.subscription.subscription_items.billing_period");
+        assert_eq!(
+            refused(content(json!({}), json!({ "billing_period": wrong }))),
+            "content.subscription.billing_period"
+        );
+    }
 }

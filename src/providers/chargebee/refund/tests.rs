@@ -4,14 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::facts::Detail;
+use crate::providers::chargebee::testing::{changed, no_numbers, not_understood, try_chargebee};
 use crate::providers::testing::{Says, chargebee};
-
-fn changed(mut object: Value, changes: Value) -> Value {
-    for (key, value) in changes.as_object().unwrap() {
-        object[key] = value.clone();
-    }
-    object
-}
 
 fn refunded(transaction: Value, content: Value) -> Reading {
     let transaction = changed(
@@ -60,7 +54,8 @@ fn only_a_refund_that_succeeded_is_one() {
     for transaction in [json!({ "status": "in_progress" }), json!({ "type": "payment" })] {
         assert_eq!(refunded(transaction, json!({})).reason(), "not_successful");
     }
-    assert_eq!(chargebee("refund_initiated", json!({})).reason(), "reported_elsewhere");
+    // It may never succeed, so nothing is promised.
+    assert_eq!(chargebee("refund_initiated", json!({})).reason(), "not_of_interest");
 }
 
 #[test]
@@ -141,4 +136,71 @@ fn a_refund_without_a_currency_has_that_of_its_credit_note_else_of_its_invoice()
     assert_eq!(currency(json!({ "credit_note": note, "invoice": invoice })).unwrap().as_str(), "GBP");
     assert_eq!(currency(json!({ "invoice": invoice })).unwrap().as_str(), "EUR");
     assert_eq!(currency(json!({ "invoice": { "base_currency_code": "USD" } })), None);
+}
+
+#[test]
+fn an_invoice_that_only_stands_beside_a_refund_of_a_payment_is_not_taken_for_the_refunded_one() {
+    let beside = json!({ "invoice": { "id": "inv_3", "customer_id": "cus_3", "subscription_id": "sub_3" } });
+    let of_payment = refunded(json!({ "refunded_txn_id": "txn_1" }), beside.clone());
+    assert_eq!(of_payment.refund().invoice, None, "the payment decides which report carried it");
+    assert_eq!(
+        (of_payment.refund().payments.as_slice(), &of_payment.refund().subscription),
+        (&["txn_1".to_owned()][..], &None)
+    );
+    for links in [json!([]), json!([{ "cn_id": "CN-9", "applied_amount": 500 }])] {
+        let of_payment = refunded(json!({ "refunded_txn_id": "txn_1", "linked_credit_notes": links }), beside.clone());
+        assert_eq!((&of_payment.refund().invoice, of_payment.refund().amount), (&None, Some(500)));
+    }
+    let noted = changed(beside, json!({ "credit_note": { "reference_invoice_id": "inv_2" } }));
+    let of_note = refunded(json!({ "refunded_txn_id": "txn_1" }), noted);
+    assert_eq!(of_note.refund().invoice.as_deref(), Some("inv_2"), "a credit note names its invoice all the same");
+    assert_eq!(refunded(json!({}), json!({})).refund().payments, [""; 0]);
+}
+
+#[test]
+fn a_refund_that_names_no_customer_is_a_refund_all_the_same() {
+    let of = |transaction: Value, content: Value| {
+        let reading = refunded(transaction, changed(json!({ "customer": null }), content));
+        assert_eq!(reading.refund().amount, Some(500));
+        reading.only_fact().customer.clone()
+    };
+    assert_eq!(of(json!({}), json!({})), None);
+    assert_eq!(of(json!({ "customer_id": "cus_1" }), json!({})).as_deref(), Some("cus_1"));
+    let invoice = json!({ "invoice": { "id": "inv_1", "customer_id": "cus_child" } });
+    assert_eq!(of(json!({}), invoice.clone()).as_deref(), Some("cus_child"), "its invoice names one");
+    // Of another invoice than the one in the body only the payer is known.
+    let links = json!([{ "applied_amount": 500, "cn_reference_invoice_id": "inv_2" }]);
+    assert_eq!(of(json!({ "customer_id": "cus_1", "linked_credit_notes": links }), invoice), None);
+}
+
+#[test]
+fn a_refund_whose_amount_or_currency_is_not_understood_is_unreadable() {
+    let content = |transaction: Value| {
+        let transaction = changed(json!({ "id": "txn_9", "type": "refund", "amount": 500 }), transaction);
+        json!({ "customer": { "id": "cus_1" }, "transaction": transaction })
+    };
+    let note = |invoice: &str, amount: Value| json!({ "applied_amount": amount, "cn_reference_invoice_id": invoice });
+    for wrong in no_numbers() {
+        let field = not_understood("payment_refunded", content(json!({ "amount": wrong })));
+        assert_eq!(field, "content.transaction.amount");
+        let parts = json!({ "linked_credit_notes": [note("inv_1", json!(200)), note("inv_2", wrong.clone())] });
+        let field = not_understood("payment_refunded", content(parts));
+        assert_eq!(field, "content.transaction.linked_credit_notes.applied_amount");
+        // Of one invoice all is, whatever its credit note says.
+        let whole = refunded(json!({ "linked_credit_notes": [note("inv_1", wrong)] }), json!({}));
+        assert_eq!(whole.refund().amount, Some(500));
+    }
+    let currency = content(json!({ "currency_code": "euro" }));
+    assert_eq!(not_understood("payment_refunded", currency), "content.transaction.currency_code");
+}
+
+#[test]
+fn a_part_of_a_refund_without_an_amount_is_not_a_refund_of_nothing() {
+    let notes = json!([
+        { "applied_amount": 200, "cn_reference_invoice_id": "inv_1" }, { "cn_reference_invoice_id": "inv_2" },
+    ]);
+    let transaction = json!({ "id": "txn_9", "type": "refund", "amount": 500, "linked_credit_notes": notes });
+    let content = json!({ "customer": { "id": "cus_1" }, "transaction": transaction });
+    let problem = try_chargebee("payment_refunded", content).unwrap_err().problem.to_string();
+    assert!(problem.contains("`content.transaction.linked_credit_notes.applied_amount`"), "{problem}");
 }

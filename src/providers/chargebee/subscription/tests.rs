@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::providers::chargebee::testing::{changed, no_numbers, not_understood, try_chargebee};
 use crate::providers::testing::{Says, chargebee};
 
 fn about(kind: &str, changes: Value) -> Reading {
@@ -64,10 +65,9 @@ fn every_kind_of_webhook_states_its_fact_backdated_or_not() {
     ] {
         assert_eq!(about(kind, json!({})).only_fact().detail.kind(), fact, "{kind}");
     }
-    for kind in ["subscription_renewed", "subscription_items_renewed"] {
-        assert_eq!(about(kind, json!({})).reason(), "reported_elsewhere");
-    }
     for kind in [
+        "subscription_renewed",
+        "subscription_items_renewed",
         "subscription_cancellation_scheduled",
         "subscription_scheduled_cancellation_removed",
         "subscription_changes_scheduled",
@@ -125,8 +125,44 @@ fn a_code_on_the_subscription_is_worth_a_word_and_is_not_read() {
 }
 
 #[test]
-fn a_change_of_an_ended_one_is_told_by_its_end() {
-    assert_eq!(about("subscription_changed", json!({ "status": "cancelled" })).reason(), "reported_elsewhere");
+fn a_change_of_an_ended_one_is_not_reported_and_no_other_webhook_is_promised() {
+    for (kind, status) in [
+        ("subscription_changed", "cancelled"),
+        ("subscription_changed", "transferred"),
+        ("subscription_reactivated", "cancelled"),
+        ("subscription_resumed", "transferred"),
+    ] {
+        let nothing = about(kind, json!({ "status": status })).nothing.unwrap();
+        assert_eq!(nothing.reason.as_str(), "not_of_interest", "{kind} {status}");
+        assert!(nothing.message.contains(&format!("`{status}`")), "{}", nothing.message);
+    }
+}
+
+#[test]
+fn what_has_not_started_says_its_status() {
+    for (kind, status) in [
+        ("subscription_created", "future"),
+        ("subscription_created", "transferred"),
+        ("subscription_started", "cancelled"),
+        ("subscription_changed", "future"),
+    ] {
+        let nothing = about(kind, json!({ "status": status })).nothing.unwrap();
+        assert_eq!((nothing.reason.as_str(), nothing.message), ("not_started", format!("its status is `{status}`")));
+    }
+}
+
+#[test]
+fn an_end_says_when_so_that_one_that_was_reactivated_ends_twice() {
+    let ended_at = |kind: &str, at: Value| {
+        let subscription = about(kind, json!({ "status": "cancelled", "cancelled_at": at })).subscription().clone();
+        subscription.ended_at.map(|at| at.as_second())
+    };
+    for kind in ["subscription_cancelled", "subscription_canceled_with_backdating", "subscription_deleted"] {
+        assert_eq!(ended_at(kind, json!(1_767_000_000)), Some(1_767_000_000), "{kind}");
+        assert_eq!(ended_at(kind, Value::Null), None, "{kind}");
+    }
+    let running = about("subscription_changed", json!({ "status": "non_renewing", "cancelled_at": 1_767_000_000 }));
+    assert_eq!(running.subscription().ended_at, None, "its end is only scheduled");
 }
 
 #[test]
@@ -199,7 +235,7 @@ fn the_plan_items_own_period_goes_before_that_of_the_subscription() {
     ]);
     let known = known(json!({ "subscription_items": items }));
     assert_eq!(known.plan.period, Period::parse("month", 3));
-    assert_eq!((known.plan.price_id.as_deref(), known.seats), (Some("p"), Some(2)));
+    assert_eq!((known.plan.price_id.as_deref(), known.seats, known.amount), (Some("p"), Some(2), Some(1000)));
 }
 
 #[test]
@@ -219,4 +255,145 @@ fn the_resources_own_version_tells_older_states_from_newer_ones() {
         let version = known(json!({ "resource_version": none })).version;
         assert_eq!(version, crate::providers::testing::AT * 1000, "{none}");
     }
+}
+
+/// An item of the second catalogue with a period of its own.
+fn every(kind: &str, amount: i64, count: i64, unit: &str) -> Value {
+    json!({
+        "item_type": kind, "item_price_id": kind, "amount": amount, "quantity": 2,
+        "billing_period": count, "billing_period_unit": unit,
+    })
+}
+
+#[test]
+fn the_amount_is_that_of_one_period_and_items_of_another_are_left_out_with_a_warning() {
+    let read = |items: Value| {
+        let reading = about("subscription_created", json!({ "subscription_items": items }));
+        (reading.subscription().amount, reading.warnings().join(","))
+    };
+    let (plan, without_own) = (every("plan", 120_000, 1, "year"), json!({ "item_type": "addon", "amount": 7 }));
+    let mixed = (Some(120_000), "interval_mixed".to_owned());
+    assert_eq!(read(json!([plan, every("addon", 2_000, 1, "month")])), mixed);
+    assert_eq!(read(json!([every("addon", 2_000, 1, "month"), plan])), mixed, "the plan decides, wherever it stands");
+    assert_eq!(read(json!([plan, every("addon", 2_000, 12, "month")])), (Some(122_000), String::new()));
+    // The subscription is monthly.
+    assert_eq!(read(json!([plan, without_own])), mixed);
+    assert_eq!(read(json!([every("plan", 100, 1, "month"), without_own])), (Some(107), String::new()));
+    assert_eq!(read(json!([every("plan", 100, 1, "month"), every("addon", 5, 1, "decade")])).1, "interval_mixed");
+    assert_eq!(
+        read(json!([every("plan", 100, 1, "decade"), every("addon", 5, 1, "decade")])),
+        (Some(105), String::new())
+    );
+    let message = |items: Value| {
+        about("subscription_created", json!({ "subscription_items": items })).only_fact().warnings[0].message.clone()
+    };
+    assert_eq!(
+        message(json!([plan, every("addon", 5, 1, "month")])),
+        "items are billed every 1 year and every 1 month; those with the plan's period count"
+    );
+    assert_eq!(
+        message(json!([plan, every("addon", 5, 1, "decade")])),
+        "items are billed every 1 year and an unknown period; those with the plan's period count"
+    );
+}
+
+#[test]
+fn half_a_period_of_an_items_own_is_none() {
+    for half in [json!({ "billing_period": 3 }), json!({ "billing_period_unit": "year" })] {
+        let item = changed(json!({ "item_type": "plan", "item_price_id": "p", "amount": 5 }), half);
+        assert_eq!(known(json!({ "subscription_items": [item] })).plan.period, Period::parse("month", 1));
+    }
+}
+
+#[test]
+fn what_is_used_has_neither_seats_nor_an_amount_and_leaves_that_of_the_rest_as_it_is() {
+    let metered = |kind: &str| json!({ "item_type": kind, "item_price_id": "used", "quantity": 900, "metered": true });
+    let plan = every("plan", 4900, 1, "month");
+    let read = |items: Value| {
+        let reading = about("subscription_created", json!({ "subscription_items": items }));
+        assert_eq!(reading.warnings(), [""; 0]);
+        let subscription = reading.subscription();
+        (subscription.amount, subscription.seats, subscription.plan.metered)
+    };
+    assert_eq!(read(json!([plan, metered("addon")])), (Some(4900), Some(2), false));
+    assert_eq!(read(json!([metered("plan"), every("addon", 700, 1, "month")])), (Some(700), None, true));
+    assert_eq!(read(json!([metered("plan")])), (None, None, true), "no amount is fixed");
+    let by_price = json!({ "item_type": "plan", "quantity": 900, "amount": 5, "item_price": { "metered": true } });
+    assert_eq!(read(json!([by_price])), (None, None, true));
+    let licensed = changed(plan, json!({ "metered": false, "item_price": { "metered": false } }));
+    assert_eq!(read(json!([licensed])), (Some(4900), Some(2), false));
+    // Nothing is left out of the amount with usage of another period.
+    let yearly = changed(metered("addon"), json!({ "billing_period": 1, "billing_period_unit": "year" }));
+    assert_eq!(read(json!([every("plan", 4900, 1, "month"), yearly])), (Some(4900), Some(2), false));
+}
+
+#[test]
+fn one_off_charges_are_no_items() {
+    let charge = json!({ "item_type": "charge", "item_price_id": "c", "amount": 9900, "quantity": 7 });
+    let alone = known(json!({ "subscription_items": [charge] }));
+    assert_eq!((alone.amount, alone.seats, alone.plan.price_id), (None, None, None));
+}
+
+#[test]
+fn a_number_or_currency_that_a_fact_rests_on_must_be_understood() {
+    let content = |changes: Value| {
+        let item = json!({ "item_type": "plan", "item_price_id": "p", "amount": 1000, "quantity": 4 });
+        let subscription = json!({
+            "id": "sub_1", "status": "active", "currency_code": "EUR", "started_at": 1, "billing_period": 1,
+            "billing_period_unit": "month", "subscription_items": [item],
+        });
+        json!({ "customer": { "id": "cus_1" }, "subscription": changed(subscription, changes) })
+    };
+    let item = |changes: Value| {
+        let item = json!({ "item_type": "plan", "item_price_id": "p", "unit_price": 1000, "quantity": 4 });
+        content(json!({ "subscription_items": [changed(item, changes)] }))
+    };
+    for wrong in no_numbers() {
+        for key in ["amount", "unit_price", "quantity", "free_quantity", "billing_period"] {
+            let changes = changed(json!({ "billing_period_unit": "month" }), json!({ key: wrong }));
+            let field = not_understood("subscription_created", item(changes));
+            assert_eq!(field, format!("content.subscription.subscription_items.{key}"));
+        }
+        let period = content(json!({ "billing_period": wrong }));
+        assert_eq!(not_understood("subscription_changed", period), "content.subscription.billing_period");
+        let plan = json!({ "subscription_items": null, "plan_id": "gold", "plan_amount": wrong });
+        assert_eq!(not_understood("subscription_activated", content(plan)), "content.subscription.plan_amount");
+        let addons =
+            json!({ "subscription_items": null, "plan_amount": 5, "addons": [{ "id": "a", "amount": wrong }] });
+        assert_eq!(not_understood("subscription_started", content(addons)), "content.subscription.addons.amount");
+        let end = content(json!({ "cancelled_at": wrong }));
+        assert_eq!(not_understood("subscription_cancelled", end), "content.subscription.cancelled_at");
+        // What no fact uses is no problem: on trial the amount is 0, the amount goes before the unit price, and nothing
+        // is decided about one that lies in the future.
+        for fine in [
+            content(
+                json!({ "mrr": wrong, "due_invoices_count": wrong, "resource_version": "1", "cancelled_at": wrong }),
+            ),
+            content(json!({ "status": "in_trial", "subscription_items": [{ "item_type": "plan", "amount": wrong }] })),
+            item(json!({ "amount": 5, "unit_price": wrong, "free_quantity": wrong })),
+        ] {
+            assert_eq!(chargebee("subscription_created", fine).facts.len(), 1, "{wrong}");
+        }
+        let future = content(json!({ "status": "future", "billing_period": wrong }));
+        assert_eq!(chargebee("subscription_created", future).reason(), "not_started");
+    }
+    let currency = content(json!({ "currency_code": "euro" }));
+    assert_eq!(not_understood("subscription_created", currency), "content.subscription.currency_code");
+    let of_invoice = changed(content(json!({ "currency_code": null })), json!({ "invoice": { "currency_code": 978 } }));
+    assert_eq!(not_understood("subscription_created", of_invoice), "content.invoice.currency_code");
+}
+
+#[test]
+fn what_an_unreadable_event_teaches_is_kept() {
+    let content = json!({
+        "customer": { "id": "cus_1" },
+        "subscription": { "id": "sub_1", "plan_id": "gold", "plan_amount": "4900", "plan_quantity": 3 },
+    });
+    let unreadable = try_chargebee("subscription_created", content).unwrap_err();
+    let [crate::facts::Learned::Customer(customer), crate::facts::Learned::Subscription(subscription)] =
+        unreadable.learned.as_slice()
+    else {
+        panic!("{:?}", unreadable.learned)
+    };
+    assert_eq!((customer.id.as_str(), subscription.amount, subscription.seats), ("cus_1", None, Some(3)));
 }
