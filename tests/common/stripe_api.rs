@@ -155,10 +155,15 @@ fn truth(state: &State, path: &str, query: &BTreeMap<String, String>) -> HttpRes
         ["prices", id] => of_kind(id, "price"),
         ["invoice_payments"] => {
             let kind = query.get("payment[type]").cloned().unwrap_or_default();
-            let wanted = query.get(&format!("payment[{kind}]"));
-            let paid = |object: &&Value| object["payment"][&kind].as_str() == wanted.map(String::as_str);
-            let data: Vec<&Value> = objects.values().filter(|object| object["object"] == "invoice_payment").collect();
-            Some(json!({ "object": "list", "data": data.into_iter().filter(paid).collect::<Vec<_>>() }))
+            let payment = query.get(&format!("payment[{kind}]"));
+            let is =
+                |value: &Value, wanted: Option<&String>| wanted.is_none_or(|wanted| value.as_str() == Some(wanted));
+            let wanted = |object: &&Value| {
+                object["object"] == "invoice_payment"
+                    && is(&object["payment"][&kind], payment)
+                    && is(&object["invoice"], query.get("invoice"))
+            };
+            Some(json!({ "object": "list", "data": objects.values().filter(wanted).collect::<Vec<_>>() }))
         }
         _ => None,
     };

@@ -1,52 +1,115 @@
-//! Refunds, told from the charge that was refunded.
+//! Refunds, read from the charge that was refunded.
 //!
-//! `charge.refunded` counts up: `amount_refunded` is all that was given back so far. What Cello is told is this refund
-//! alone, so the former total is taken off. Refund objects (`refund.…`) tell of the same money and are not used.
+//! `charge.refunded` counts up: `amount_refunded` is all that went back so far. Cello gets this refund alone, so the
+//! former total is subtracted. Refund objects (`refund.…`) report the same money and are not used.
+//!
+//! Money that was authorised and never captured counts as refunded at Stripe, although nobody ever paid it: of a charge
+//! captured in part the rest is released in `amount_refunded`, and a cancelled authorisation arrives as a refund of all.
+
+use serde_json::Value;
 
 use super::invoice::links;
-use super::{Event, customer_id};
+use super::{Event, currency, customer_id};
 use crate::decision::Reason;
-use crate::facts::{Detail, Fact, Learned, Reading, Refund, RunningTotal};
-use crate::money::Currency;
-use crate::providers::ReadError;
+use crate::facts::{Detail, Fact, Reading, Refund, RunningTotal};
 use crate::providers::json::Look;
+use crate::providers::{ReadError, Unreadable};
 
-pub fn refunded(event: &Event) -> Result<Reading, ReadError> {
+pub fn refunded(event: &Event) -> Result<Reading, Unreadable> {
     let object = event.object;
     let charge = object.owned("id").ok_or_else(|| event.missing("data.object.id"))?;
-    let total = object.int("amount_refunded").ok_or_else(|| event.missing("data.object.amount_refunded"))?;
-    let former = event.former.and_then(|former| former.int("amount_refunded"));
-    let amount = former.map(|former| total.saturating_sub(former)).or_else(|| newest_refund(event));
-    if total <= 0 || amount.is_some_and(|amount| amount <= 0) {
-        return Ok(Reading::nothing(Reason::NotSuccessful, "nothing more was refunded than before"));
-    }
+    let intent = object.id("payment_intent");
     let invoice = object.id("invoice");
-    let payments: Vec<String> = object.id("payment_intent").into_iter().chain([charge.clone()]).collect();
-    let learned: Vec<Learned> = invoice
-        .iter()
-        .flat_map(|invoice| links(object.id("payment_intent"), Some(charge.clone()), invoice, None))
-        .collect();
-    let fact = Fact {
+    let learned = invoice.iter().flat_map(|invoice| links(intent.clone(), Some(charge.clone()), invoice, None));
+    event.conclude(refund(event, charge.clone(), intent.clone()), learned.collect())
+}
+
+fn refund(event: &Event, charge: String, intent: Option<String>) -> Result<Reading, ReadError> {
+    let object = event.object;
+    let nothing = |message: &str| Ok(Reading::nothing(Reason::NotSuccessful, message));
+    let never_captured = "an authorisation was cancelled: no money was captured, so none went back";
+    if object.flag("captured") == Some(false) {
+        return nothing(never_captured);
+    }
+    let captured = event.whole("amount_captured")?;
+    if captured.is_some_and(|captured| captured <= 0) {
+        return nothing(never_captured);
+    }
+    let total = event.whole("amount_refunded")?.ok_or_else(|| event.missing("data.object.amount_refunded"))?;
+    let released = released(event, captured, total)?;
+    let money = total.saturating_sub(released);
+    if money <= 0 {
+        return nothing(match released {
+            0 => "nothing was refunded",
+            _ => "what counts as refunded was authorised and never captured: no money went back",
+        });
+    }
+    let amount = match event.former_whole("amount_refunded")? {
+        Some(former) => Some(total.saturating_sub(former.max(released))),
+        None => newest_refund(event)?.map(|newest| newest.min(money)),
+    };
+    if amount.is_some_and(|amount| amount <= 0) {
+        return nothing("nothing more was refunded than before");
+    }
+    let payments = intent.into_iter().chain([charge.clone()]).collect();
+    Ok(Reading::fact(Fact {
         at: event.at,
         customer: customer_id(object),
         detail: Detail::PaymentRefunded(Refund {
             id: format!("{charge}:{total}"),
             amount,
-            running_total: Some(RunningTotal { charge, total, released: 0 }),
-            currency: object.text("currency").and_then(Currency::parse),
-            invoice,
+            running_total: Some(RunningTotal { charge, total, released }),
+            currency: currency(object, "currency").map_err(|problem| event.not_understood(problem))?,
+            invoice: object.id("invoice"),
             payments,
             subscription: None,
         }),
         warnings: vec![],
-    };
-    Ok(Reading::fact(fact).learning(learned))
+    }))
 }
 
-/// Before 2022-11-15 a charge lists its refunds. When the former total is missing, the newest of them is this one.
-fn newest_refund(event: &Event) -> Option<i64> {
-    // The newest stands first, and of refunds of one second `max_by_key` takes the last.
-    event.object.list("refunds.data").iter().rev().max_by_key(|refund| refund.int("created"))?.int("amount")
+/// The uncaptured rest of the charge, where `total` counts it: all or nothing, since it is released at once.
+fn released(event: &Event, captured: Option<i64>, total: i64) -> Result<i64, ReadError> {
+    let Some(captured) = captured else { return Ok(0) };
+    let rest = event.whole("amount")?.map_or(0, |amount| amount.saturating_sub(captured).max(0));
+    Ok(if total >= rest { rest } else { 0 })
+}
+
+/// Before 2022-11-15 a charge lists its refunds. When the former total is missing, the newest of them is this one; of
+/// refunds of one second the first listed, since the newest comes first.
+fn newest_refund(event: &Event) -> Result<Option<i64>, ReadError> {
+    let whole =
+        |refund: &Value, key| refund.whole(key).map_err(|problem| event.not_understood(problem.below("refunds.data")));
+    let mut newest: Option<(Option<i64>, &Value)> = None;
+    for refund in event.object.list("refunds.data") {
+        let created = whole(refund, "created")?;
+        if newest.is_none_or(|(latest, _)| created > latest) {
+            newest = Some((created, refund));
+        }
+    }
+    newest.map_or(Ok(None), |(_, refund)| whole(refund, "amount"))
+}
+
+/// A refund object, which `refund.…` and `charge.refund.updated` carry.
+pub fn of_refund(event: &Event) -> Reading {
+    let status = event.object.text("status").unwrap_or_default();
+    if event.kind == "refund.failed" || matches!(status, "failed" | "canceled" | "requires_action") {
+        let status = if status.is_empty() { "failed" } else { status };
+        return Reading::nothing(
+            Reason::NotSuccessful,
+            format!("the refund's status is `{status}`: no money went back"),
+        );
+    }
+    if event.object.id("charge").is_none() {
+        return Reading::nothing(
+            Reason::NotOfInterest,
+            "refunds are read from `charge.refunded`, and this one names no charge",
+        );
+    }
+    Reading::nothing(
+        Reason::ReportedElsewhere,
+        "`charge.refunded` reports every refund of a charge; reporting both would count it twice",
+    )
 }
 
 #[cfg(test)]
@@ -80,6 +143,10 @@ mod tests {
         assert_eq!(stripe(KIND, listed.clone()).refund().amount, Some(200));
         listed["refunds"]["data"][2]["created"] = json!(30);
         assert_eq!(stripe(KIND, listed).refund().amount, Some(200), "of one second the first listed");
+        let undated = json!({ "data": [{ "amount": 300 }, { "amount": 700, "created": 1 }] });
+        let mut listed = charge(1500);
+        listed["refunds"] = undated;
+        assert_eq!(stripe(KIND, listed).refund().amount, Some(700), "one without a time is the oldest");
         assert_eq!(stripe(KIND, charge(1500)).refund().amount, None, "and without a list it is left open");
     }
 
@@ -108,5 +175,109 @@ mod tests {
     #[test]
     fn a_charge_without_its_total_is_damaged() {
         assert!(try_stripe(KIND, json!({ "id": "ch_1" }), Value::Null).is_err());
+    }
+
+    /// Authorised for 10000.
+    fn authorised(captured: i64, refunded: i64) -> Value {
+        let mut charge = charge(refunded);
+        charge["amount"] = json!(10_000);
+        charge["amount_captured"] = json!(captured);
+        charge["captured"] = json!(captured > 0);
+        charge
+    }
+
+    #[test]
+    fn money_that_was_never_captured_does_not_come_back() {
+        for (captured, refunded) in [(0, 10_000), (7000, 3000)] {
+            let reading = stripe(KIND, authorised(captured, refunded));
+            assert_eq!(reading.reason(), "not_successful", "{captured} captured");
+        }
+        let mut silent = authorised(0, 10_000);
+        silent["captured"] = json!(null);
+        assert_eq!(stripe(KIND, silent.clone()).reason(), "not_successful");
+        silent["captured"] = json!(false);
+        silent["amount_captured"] = json!(null);
+        assert_eq!(stripe(KIND, silent).reason(), "not_successful");
+        let mut old = authorised(1, 2000);
+        old["amount_captured"] = json!(null);
+        assert_eq!(stripe(KIND, old).refund().running_total.as_ref().unwrap().released, 0);
+    }
+
+    #[test]
+    fn of_a_charge_captured_in_part_only_captured_money_comes_back() {
+        for (total, former, amount, released) in [
+            (5000, Some(3000), Some(2000), 3000),
+            // The release itself was not announced.
+            (5000, Some(0), Some(2000), 3000),
+            (6000, Some(5000), Some(1000), 3000),
+            (3001, Some(3000), Some(1), 3000),
+            (5000, None, None, 3000),
+            // The webhook does not count the release.
+            (2999, Some(0), Some(2999), 0),
+        ] {
+            let former = former.map_or(Value::Null, |former| json!({ "amount_refunded": former }));
+            let reading = stripe_after(KIND, authorised(7000, total), former);
+            let refund = reading.refund();
+            assert_eq!((refund.id.clone(), refund.amount), (format!("ch_1:{total}"), amount), "{total}");
+            assert_eq!(refund.running_total, Some(RunningTotal { charge: "ch_1".into(), total, released }));
+        }
+        let mut listed = authorised(7000, 5000);
+        listed["refunds"] = json!({ "data": [{ "amount": 3000, "created": 1 }] });
+        assert_eq!(stripe(KIND, listed).refund().amount, Some(2000), "no more than was captured and given back");
+        let more = authorised(12_000, 500);
+        assert_eq!(stripe(KIND, more).refund().running_total.as_ref().unwrap().released, 0, "captured beyond");
+    }
+
+    #[test]
+    fn numbers_and_currencies_that_are_not_understood_make_it_unreadable() {
+        let with = |key: &str, value: Value| {
+            let mut charge = authorised(7000, 5000);
+            charge[key] = value;
+            charge["invoice"] = json!("in_1");
+            charge
+        };
+        let listed = |refund: Value| with("refunds", json!({ "data": [refund] }));
+        for (charge, field) in [
+            (with("amount_refunded", json!("5000")), "amount_refunded"),
+            (with("amount_captured", json!(70.5)), "amount_captured"),
+            (with("amount", json!("10000")), "amount"),
+            (with("currency", json!("euro")), "currency"),
+            (listed(json!({ "amount": "1", "created": 1 })), "refunds.data.amount"),
+            (listed(json!({ "amount": 1, "created": "x" })), "refunds.data.created"),
+        ] {
+            let unreadable = try_stripe(KIND, charge, Value::Null).unwrap_err();
+            assert!(unreadable.to_string().contains(&format!("`data.object.{field}`")), "{unreadable}");
+            assert_eq!(unreadable.learned.len(), 1, "and what it teaches is kept");
+        }
+        let former = json!({ "amount_refunded": "3000" });
+        let unreadable = try_stripe(KIND, authorised(7000, 5000), former).unwrap_err().to_string();
+        assert!(unreadable.contains("`data.previous_attributes.amount_refunded`"), "{unreadable}");
+        let mut whole = charge(5000);
+        whole["amount"] = json!("x");
+        whole["refunds"] = json!({ "data": [{ "amount": "x" }] });
+        let told = stripe_after(KIND, whole, json!({ "amount_refunded": 0 }));
+        assert_eq!(told.refund().amount, Some(5000), "what is not used does not fail");
+    }
+
+    #[test]
+    fn a_refund_object_is_reported_by_its_charge_if_money_went_back_at_all() {
+        for (kind, object, reason) in [
+            ("refund.created", json!({ "charge": "ch_1", "status": "succeeded" }), "reported_elsewhere"),
+            ("refund.created", json!({ "charge": "ch_1", "status": "pending" }), "reported_elsewhere"),
+            ("refund.created", json!({ "charge": "ch_1" }), "reported_elsewhere"),
+            ("refund.created", json!({ "charge": null, "status": "succeeded" }), "not_of_interest"),
+            ("refund.created", json!({ "charge": "ch_1", "status": "requires_action" }), "not_successful"),
+            ("refund.updated", json!({ "charge": "ch_1", "status": "canceled" }), "not_successful"),
+            ("charge.refund.updated", json!({ "charge": "ch_1", "status": "failed" }), "not_successful"),
+            ("charge.refund.updated", json!({ "charge": "ch_1", "status": "succeeded" }), "reported_elsewhere"),
+            ("refund.failed", json!({ "charge": "ch_1" }), "not_successful"),
+            ("refund.failed", json!({ "charge": "ch_1", "status": "a_word_of_tomorrow" }), "not_successful"),
+        ] {
+            let reading = stripe(kind, object.clone());
+            assert_eq!(reading.reason(), reason, "{kind} {object}");
+        }
+        let message = |object: Value| stripe("refund.failed", object).nothing.unwrap().message;
+        assert!(message(json!({})).contains("`failed`"));
+        assert!(message(json!({ "status": "canceled" })).contains("`canceled`"));
     }
 }

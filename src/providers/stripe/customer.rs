@@ -3,21 +3,23 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Event;
+use super::{Event, moment};
 use crate::facts::{Customer, Detail, Fact, Learned, Reading, ReferralData};
-use crate::providers::ReadError;
+use crate::providers::Unreadable;
 use crate::providers::json::{Look, overlay};
 use crate::providers::metadata::{Keys, texts, usable};
 
 /// A new customer.
-pub fn created(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
+pub fn created(event: &Event, keys: &Keys) -> Result<Reading, Unreadable> {
     let customer = customer(event.object, keys, event.version()).ok_or_else(|| event.missing("data.object.id"))?;
-    let at = customer.created_at.unwrap_or(event.at);
-    Ok(seen(event.object, customer, at, true))
+    match moment(event.object, "created") {
+        Ok(at) => Ok(seen(event.object, customer, at.unwrap_or(event.at), true)),
+        Err(problem) => event.conclude(Err(event.not_understood(problem)), learned(event.object, customer)),
+    }
 }
 
 /// A changed customer: announces a signup only where code or user id became complete by this very change.
-pub fn updated(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
+pub fn updated(event: &Event, keys: &Keys) -> Result<Reading, Unreadable> {
     let mut customer = customer(event.object, keys, event.version()).ok_or_else(|| event.missing("data.object.id"))?;
     let former_metadata = event.former.and_then(|former| former.at("metadata"));
     if let Some(former) = former_metadata {
@@ -36,7 +38,7 @@ pub fn updated(event: &Event, keys: &Keys) -> Result<Reading, ReadError> {
 }
 
 /// A deleted customer. The object may be whole or only an id.
-pub fn deleted(event: &Event) -> Result<Reading, ReadError> {
+pub fn deleted(event: &Event) -> Result<Reading, Unreadable> {
     let id = event.object.owned("id").ok_or_else(|| event.missing("data.object.id"))?;
     let fact = Fact { at: event.at, customer: Some(id), detail: Detail::CustomerDeleted, warnings: vec![] };
     Ok(Reading::fact(fact).learning(gone(event.object)))
@@ -86,7 +88,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::providers::testing::{AT, Says, stripe, stripe_after};
+    use crate::providers::testing::{AT, Says, stripe, stripe_after, try_stripe};
 
     const A: &str = "AAAAAAAAAAA";
     const B: &str = "BBBBBBBBBBB";
@@ -121,6 +123,19 @@ mod tests {
         let (announces, customer) = updated(json!({ "new_user_id": "u" }), former);
         assert!(!announces, "and so is one that was taken away");
         assert_eq!(customer.replaced.unwrap().ucc.as_deref(), Some(A));
+    }
+
+    #[test]
+    fn a_signup_happened_when_the_customer_was_made_and_that_must_be_a_time() {
+        let created =
+            |created: Value| try_stripe("customer.created", json!({ "id": "cus_1", "created": created }), Value::Null);
+        assert_eq!(created(json!(AT - 60)).unwrap().only_fact().at.as_second(), AT - 60);
+        assert_eq!(created(json!(null)).unwrap().only_fact().at.as_second(), AT);
+        let unreadable = created(json!("yesterday")).unwrap_err();
+        assert!(unreadable.to_string().contains("`data.object.created`"));
+        assert_eq!(unreadable.learned.len(), 1, "and the customer is known all the same");
+        let updated = try_stripe("customer.updated", json!({ "id": "cus_1", "created": "yesterday" }), Value::Null);
+        assert_eq!(updated.unwrap().only_fact().at.as_second(), AT, "a change has the time of its event");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Asks Stripe about what no webhook has told: a customer, a subscription, a price, the invoice of a payment.
+//! Asks Stripe about what no webhook said: a customer, a subscription, a price, the invoices of a payment, the payments
+//! of an invoice.
 //!
 //! The requests go through async-stripe's client core, over the HTTP client that is there anyway. The answers are read
 //! by the same tolerant readers as webhooks, because the generated types refuse what they do not know. Only reads:
@@ -22,6 +23,9 @@ use crate::providers::metadata::Keys;
 use crate::providers::{LookUpError, Question};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most entries that one answer may list; without it Stripe lists ten.
+const LIMIT: (&str, &str) = ("limit", "100");
 
 /// Stripe's API with one key.
 pub struct Api {
@@ -62,7 +66,7 @@ impl Api {
             }
             Question::Price { account, id } => {
                 let answer = self.get(account, &["prices", id], &[], "prices").await?;
-                answer.map(|object| Learned::Price(subscription::plan(&object))).into_iter().collect()
+                answer.and_then(|object| subscription::plan(&object).ok()).map(Learned::Price).into_iter().collect()
             }
             Question::InvoicePayments { account, id } => {
                 let query = [("invoice", id.as_str()), ("limit", "100")];
@@ -72,9 +76,14 @@ impl Api {
             Question::Payment { account, id } => {
                 let kind = if id.starts_with("ch_") { "charge" } else { "payment_intent" };
                 let which = format!("payment[{kind}]");
-                let query = [("payment[type]", kind), (which.as_str(), id.as_str())];
+                let query = [("payment[type]", kind), (which.as_str(), id.as_str()), LIMIT];
                 let answer = self.get(account, &["invoice_payments"], &query, "invoice payments").await?;
                 answer.map(|object| learned_payment(&object, id)).unwrap_or_default()
+            }
+            Question::InvoicePayments { account, id } => {
+                let query = [("invoice", id.as_str()), LIMIT];
+                let answer = self.get(account, &["invoice_payments"], &query, "invoice payments").await?;
+                answer.map(|object| learned_payments(&object, id)).unwrap_or_default()
             }
         };
         Ok(learned)
@@ -154,18 +163,28 @@ fn learned_customer(object: &Value, keys: &Keys, version: i64) -> Vec<Learned> {
 }
 
 fn learned_subscription(object: &Value, keys: &Keys, version: i64) -> Vec<Learned> {
-    let mut learned = subscription::subscription(object, version)
-        .map(|subscription| subscription::learned(object, &subscription))
-        .unwrap_or_default();
+    let subscription = subscription::subscription(object, version).ok().flatten();
+    let mut learned = subscription.map(|subscription| subscription::learned(object, &subscription)).unwrap_or_default();
     if let Some(customer) = object.at("customer").filter(|customer| customer.is_object()) {
         learned.extend(learned_customer(customer, keys, version));
     }
     learned
 }
 
+/// The invoices of a payment. An entry that is open names the invoice that the payment is for.
 fn learned_payment(object: &Value, payment: &str) -> Vec<Learned> {
-    let entries = object.list("data").iter().filter_map(|entry| Some((entry.id("invoice")?, entry.int("amount_paid"))));
-    entries.flat_map(|(invoice, amount)| invoice::links(Some(payment.to_owned()), None, &invoice, amount)).collect()
+    let entries = object.list("data").iter().filter(|entry| entry.text("status") != Some("canceled"));
+    let links = entries.filter_map(|entry| {
+        let amount = entry.whole("amount_paid").ok()?;
+        Some(invoice::links(Some(payment.to_owned()), None, &entry.id("invoice")?, amount))
+    });
+    links.flatten().collect()
+}
+
+/// The payments of an invoice, save those that brought nothing.
+fn learned_payments(object: &Value, invoice: &str) -> Vec<Learned> {
+    let entries = object.list("data").iter().filter(|entry| !invoice::is_idle(entry));
+    entries.flat_map(|entry| invoice::entry_links(entry, invoice)).collect()
 }
 
 fn learned_links(object: &Value) -> Vec<Learned> {
@@ -236,7 +255,42 @@ impl StripeClient for Call<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::facts::PaymentLink;
+
+    fn link(payment: &str, invoice: &str, amount: Option<i64>) -> Learned {
+        Learned::Link(PaymentLink { payment: payment.into(), invoice: invoice.into(), amount, charge_of: None })
+    }
+
+    #[test]
+    fn the_invoices_of_a_payment_are_learned_with_what_each_took() {
+        let answer = json!({ "data": [
+            { "invoice": "in_1", "amount_paid": 4000, "status": "paid" },
+            { "invoice": "in_2", "amount_paid": null, "status": "open" },
+            { "invoice": "in_3", "amount_paid": 4000, "status": "canceled" },
+            { "invoice": "in_4", "amount_paid": "4000", "status": "paid" },
+            { "invoice": null, "amount_paid": 4000, "status": "paid" },
+        ] });
+        let expected = [link("pi_1", "in_1", Some(4000)), link("pi_1", "in_2", None)];
+        assert_eq!(learned_payment(&answer, "pi_1"), expected);
+    }
+
+    #[test]
+    fn the_payments_of_an_invoice_are_learned_where_they_brought_money() {
+        let entry = |payment: Value, amount: Value, status: &str| json!({ "invoice": "in_1", "payment": payment, "amount_paid": amount, "status": status });
+        let answer = json!({ "data": [
+            entry(json!({ "type": "payment_intent", "payment_intent": { "id": "pi_1" } }), json!(4000), "paid"),
+            entry(json!({ "type": "charge", "charge": "ch_2" }), json!(900), "paid"),
+            entry(json!({ "payment_intent": "pi_3" }), json!(null), "open"),
+            entry(json!({ "payment_intent": "pi_4" }), json!(4000), "canceled"),
+            entry(json!({ "payment_intent": "pi_5" }), json!("4000"), "paid"),
+            entry(json!({ "type": "payment_record", "payment_record": "pr_6" }), json!(4000), "paid"),
+        ] });
+        let expected = [link("pi_1", "in_1", Some(4000)), link("ch_2", "in_1", Some(900))];
+        assert_eq!(learned_payments(&answer, "in_1"), expected);
+    }
 
     #[test]
     fn requests_keep_to_the_rate_and_a_rest_earns_no_burst() {

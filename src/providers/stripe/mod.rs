@@ -6,6 +6,7 @@
 
 mod charge;
 mod checkout;
+mod credit_note;
 mod customer;
 mod invoice;
 #[cfg(feature = "stripe-lookup")]
@@ -13,6 +14,7 @@ mod look_up;
 #[cfg(not(feature = "stripe-lookup"))]
 #[path = "no_look_up.rs"]
 mod look_up;
+mod payment;
 pub mod signature;
 mod subscription;
 
@@ -21,12 +23,13 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::json::{Look, only};
+use super::json::{Look, NotUnderstood, only};
 use super::metadata::Keys;
 use super::{Envelope, IdentifyError, LookUpError, Provider, Question, ReadError, Refusal, Unreadable, ids};
 use crate::config::Config;
 use crate::decision::Reason;
 use crate::facts::{Learned, Mode, Reading};
+use crate::money::Currency;
 
 pub const NAME: &str = "stripe";
 
@@ -110,7 +113,7 @@ impl Provider for Stripe {
             ));
         }
         let event = Event::new(&body)?;
-        let reading = match event.kind {
+        match event.kind {
             "customer.created" => customer::created(&event, &self.keys),
             "customer.updated" => customer::updated(&event, &self.keys),
             "customer.deleted" => customer::deleted(&event),
@@ -118,26 +121,20 @@ impl Provider for Stripe {
             "customer.subscription.updated" => subscription::updated(&event, &self.keys),
             "customer.subscription.deleted" => subscription::ended(&event, &self.keys),
             "invoice.paid" => invoice::paid(&event, &self.keys),
-            "invoice.payment_succeeded" => Ok(Reading::nothing(
-                Reason::ReportedElsewhere,
-                "`invoice.paid` tells of the same payment; reporting both would count it twice",
-            )),
-            "invoice_payment.paid" => Ok(invoice::payment(&event)),
+            "invoice.payment_succeeded" => Ok(invoice::payment_succeeded(&event)),
+            "invoice_payment.paid" => invoice::payment(&event),
             "charge.refunded" => charge::refunded(&event),
-            "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => Ok(Reading::nothing(
-                Reason::ReportedElsewhere,
-                "`charge.refunded` tells of every refund; reporting both would count it twice",
-            )),
+            "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+                Ok(charge::of_refund(&event))
+            }
+            "credit_note.created" => credit_note::created(&event),
             "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
                 checkout::completed(&event, &self.keys)
             }
-            "charge.succeeded" | "payment_intent.succeeded" => Ok(Reading::nothing(
-                Reason::ReportedElsewhere,
-                "`invoice.paid` or the Checkout session tells of this payment",
-            )),
+            "payment_intent.succeeded" => payment::succeeded(&event, &self.keys),
+            "charge.succeeded" | "charge.captured" => payment::charged(&event, &self.keys),
             kind => Ok(Reading::nothing(Reason::NotOfInterest, format!("no referral event follows from `{kind}`"))),
-        };
-        Ok(reading?)
+        }
     }
 
     fn mentions(&self, body: &[u8]) -> Vec<String> {
@@ -177,6 +174,20 @@ fn customer_id(object: &Value) -> Option<String> {
     object.id("customer").or_else(|| object.id("customer_account"))
 }
 
+/// The currency at `path`; `None` only where there is none.
+fn currency(object: &Value, path: &str) -> Result<Option<Currency>, NotUnderstood> {
+    match object.at(path) {
+        None => Ok(None),
+        Some(code) => code.as_str().and_then(Currency::parse).map(Some).ok_or_else(|| NotUnderstood::at(path)),
+    }
+}
+
+/// The time at `path`, in Unix seconds; `None` only where there is none.
+fn moment(object: &Value, path: &str) -> Result<Option<Timestamp>, NotUnderstood> {
+    let time = |seconds| Timestamp::from_second(seconds).map_err(|_| NotUnderstood::at(path));
+    object.whole(path)?.map(time).transpose()
+}
+
 /// A snapshot event, taken apart.
 struct Event<'a> {
     id: &'a str,
@@ -191,10 +202,12 @@ impl<'a> Event<'a> {
     fn new(body: &'a Value) -> Result<Self, ReadError> {
         let kind = body.text("type").unwrap_or_default();
         let missing = |field| ReadError::Missing { kind: kind.to_owned(), field };
+        let at = moment(body, "created")
+            .map_err(|problem| ReadError::NotUnderstood { kind: kind.to_owned(), field: problem.path })?;
         Ok(Self {
             id: body.text("id").ok_or_else(|| missing("id"))?,
             kind,
-            at: body.time("created").ok_or_else(|| missing("created"))?,
+            at: at.ok_or_else(|| missing("created"))?,
             object: body.at("data.object").ok_or_else(|| missing("data.object"))?,
             former: body.at("data.previous_attributes"),
         })
@@ -207,5 +220,71 @@ impl<'a> Event<'a> {
 
     fn missing(&self, field: &'static str) -> ReadError {
         ReadError::Missing { kind: self.kind.to_owned(), field }
+    }
+
+    /// A number of the object that the fact rests on; `None` only where there is none.
+    fn whole(&self, path: &str) -> Result<Option<i64>, ReadError> {
+        self.object.whole(path).map_err(|problem| self.not_understood(problem))
+    }
+
+    /// The same of a former value.
+    fn former_whole(&self, path: &str) -> Result<Option<i64>, ReadError> {
+        let former = self.former.map_or(Ok(None), |former| former.whole(path));
+        former.map_err(|problem| self.not_understood_at("data.previous_attributes", problem))
+    }
+
+    /// A problem somewhere in the object.
+    fn not_understood(&self, problem: NotUnderstood) -> ReadError {
+        self.not_understood_at("data.object", problem)
+    }
+
+    fn not_understood_at(&self, place: &str, problem: NotUnderstood) -> ReadError {
+        ReadError::NotUnderstood { kind: self.kind.to_owned(), field: problem.below(place).path }
+    }
+
+    /// The reading with what the webhook teaches, which is kept where the rest is not understood.
+    fn conclude(&self, reading: Result<Reading, ReadError>, learned: Vec<Learned>) -> Result<Reading, Unreadable> {
+        match reading {
+            Ok(reading) => Ok(reading.learning(learned)),
+            Err(problem) => Err(Unreadable { problem, learned }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{Says, stripe, try_stripe};
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_there_and_no_time_makes_the_event_unreadable() {
+        let read = |created: Value| {
+            let event = json!({ "id": "evt_1", "type": "x", "created": created, "data": { "object": {} } });
+            Stripe::new(&Config::default()).read(event.to_string().as_bytes()).map_err(|problem| problem.to_string())
+        };
+        assert!(read(json!(1)).is_ok());
+        for wrong in [json!("1767225600"), json!(1.5), json!(i64::MAX)] {
+            assert!(read(wrong.clone()).unwrap_err().contains("`created` that is not understood"), "{wrong}");
+        }
+        assert!(read(json!(null)).unwrap_err().contains("without `created`"));
+    }
+
+    #[test]
+    fn a_currency_that_is_there_is_three_letters() {
+        let object = json!({ "a": "eur", "b": null, "c": "euro", "d": 978, "e": "" });
+        assert_eq!(currency(&object, "a"), Ok(Currency::parse("EUR")));
+        assert_eq!([currency(&object, "b"), currency(&object, "z")], [Ok(None), Ok(None)]);
+        for path in ["c", "d", "e"] {
+            assert_eq!(currency(&object, path), Err(NotUnderstood::at(path)));
+        }
+    }
+
+    #[test]
+    fn ids_and_words_of_tomorrow_never_fail() {
+        let odd = json!({ "id": "in_1", "customer": 17, "status": "paid", "billing_reason": {}, "lines": "none" });
+        assert_eq!(stripe("invoice.paid", odd).only_fact().customer, None);
+        assert!(try_stripe("invoice.paid", json!({}), Value::Null).is_err(), "save the id that makes it one purchase");
     }
 }
