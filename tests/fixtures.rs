@@ -70,8 +70,8 @@ fn play(files: &[PathBuf], before: Vec<Vec<u8>>) -> Value {
     let mut told = Vec::new();
     for file in files {
         let mapped = mapper.file(file).unwrap();
-        assert_eq!(mapped.error, None, "every fixture can be read");
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(mapped.error.is_some(), name.contains("unreadable"), "its name says so: {:?}", mapped.error);
         let mut mapped = serde_json::to_value(Mapped { file: name, ..mapped }).unwrap();
         ["decisions", "released"].iter().for_each(|list| without_traces(&mut mapped[*list]));
         told.push(mapped);

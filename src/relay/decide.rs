@@ -259,8 +259,11 @@ impl Deciding<'_> {
                 event_id: judge.webhook.event_id.clone(),
             });
         }
-        if let (Detail::InvoicePaid(invoice), false) = (&fact.detail, matches!(judged.verdict, Verdict::Hold { .. })) {
-            // Refunds wait for their purchase, whatever becomes of it.
+        // Refunds wait for their purchase, whatever becomes of it. A payment that is no sale of its own has no key, and
+        // waits itself for what is known of it.
+        if let (Detail::InvoicePaid(invoice), Some(_), false) =
+            (&fact.detail, &judged.key, matches!(judged.verdict, Verdict::Hold { .. }))
+        {
             topics.push(purchase::key(&judge.webhook.scope, &invoice.id));
             topics.push(payment_topic(&judge.webhook.scope, &invoice.id));
         }

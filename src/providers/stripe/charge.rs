@@ -191,7 +191,12 @@ mod tests {
         for (captured, refunded) in [(0, 10_000), (7000, 3000)] {
             let reading = stripe(KIND, authorised(captured, refunded));
             assert_eq!(reading.reason(), "not_successful", "{captured} captured");
+            let message = reading.nothing.unwrap().message;
+            assert_eq!(message.contains("authorisation was cancelled"), captured == 0, "{message}");
+            assert_eq!(message.contains("authorised and never captured"), captured > 0, "{message}");
         }
+        let nothing = stripe(KIND, charge(0)).nothing.unwrap();
+        assert_eq!(nothing.message, "nothing was refunded");
         let mut silent = authorised(0, 10_000);
         silent["captured"] = json!(null);
         assert_eq!(stripe(KIND, silent.clone()).reason(), "not_successful");
@@ -255,8 +260,8 @@ mod tests {
         let mut whole = charge(5000);
         whole["amount"] = json!("x");
         whole["refunds"] = json!({ "data": [{ "amount": "x" }] });
-        let told = stripe_after(KIND, whole, json!({ "amount_refunded": 0 }));
-        assert_eq!(told.refund().amount, Some(5000), "what is not used does not fail");
+        let refunded = stripe_after(KIND, whole, json!({ "amount_refunded": 0 }));
+        assert_eq!(refunded.refund().amount, Some(5000), "what is not used does not fail");
     }
 
     #[test]

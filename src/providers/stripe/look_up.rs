@@ -68,11 +68,6 @@ impl Api {
                 let answer = self.get(account, &["prices", id], &[], "prices").await?;
                 answer.and_then(|object| subscription::plan(&object).ok()).map(Learned::Price).into_iter().collect()
             }
-            Question::InvoicePayments { account, id } => {
-                let query = [("invoice", id.as_str()), ("limit", "100")];
-                let answer = self.get(account, &["invoice_payments"], &query, "invoice payments").await?;
-                answer.map(|object| learned_links(&object)).unwrap_or_default()
-            }
             Question::Payment { account, id } => {
                 let kind = if id.starts_with("ch_") { "charge" } else { "payment_intent" };
                 let which = format!("payment[{kind}]");
@@ -185,17 +180,6 @@ fn learned_payment(object: &Value, payment: &str) -> Vec<Learned> {
 fn learned_payments(object: &Value, invoice: &str) -> Vec<Learned> {
     let entries = object.list("data").iter().filter(|entry| !invoice::is_idle(entry));
     entries.flat_map(|entry| invoice::entry_links(entry, invoice)).collect()
-}
-
-fn learned_links(object: &Value) -> Vec<Learned> {
-    let paid = object.list("data").iter().filter(|entry| entry.text("status").is_none_or(|status| status == "paid"));
-    let entries = paid.filter_map(|entry| Some((entry.id("invoice")?, entry)));
-    entries
-        .flat_map(|(invoice, entry)| {
-            let id = |key: &str| entry.at("payment")?.id(key);
-            invoice::links(id("payment_intent"), id("charge"), &invoice, entry.int("amount_paid"))
-        })
-        .collect()
 }
 
 fn unavailable(problem: String) -> LookUpError {

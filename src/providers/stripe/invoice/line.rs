@@ -153,8 +153,8 @@ impl Line {
     /// Billed when its period was over, as usage is and licences are not. Since 2025-03-31 nothing else on a line shows
     /// that its price is metered.
     fn is_in_arrears(&self, invoice_made_at: Option<i64>) -> bool {
-        let over = self.period.zip(invoice_made_at).is_some_and(|((_, end), made)| end <= made);
-        over && self.is_regular() && !self.licensed
+        // Only whole periods are read.
+        self.period.zip(invoice_made_at).is_some_and(|((_, end), made)| end <= made) && !self.licensed
     }
 }
 

@@ -84,7 +84,12 @@ fn only_a_fully_paid_invoice_is_a_purchase() {
     let open = paid(json!({ "status": "open" }));
     assert_eq!(open.reason(), "not_fully_paid");
     assert_eq!(open.nothing.unwrap().part_of.as_deref(), Some("in_1"));
-    for changes in [json!({ "status": null }), json!({ "status": null, "paid": true }), json!({ "status": "paid" })] {
+    for changes in [
+        json!({ "status": null }),
+        json!({ "status": null, "paid": true }),
+        json!({ "status": "paid" }),
+        json!({ "status": "a_word_of_tomorrow", "paid": true }),
+    ] {
         assert_eq!(paid(changes).invoice().amount_paid, 11_900);
     }
 }

@@ -1,7 +1,8 @@
 //! Subscriptions of Stripe: which updates are changes, and what a subscription costs.
 
+use super::item::{amount, times};
 use super::*;
-use crate::facts::Detail;
+use crate::facts::{Detail, Plan};
 use crate::providers::testing::{AT, Says, stripe, stripe_after, try_stripe};
 
 const UPDATED: &str = "customer.subscription.updated";
@@ -313,6 +314,7 @@ fn items_of_another_period_than_the_deciding_one_are_no_part_of_the_amount() {
     assert_eq!(read_items(json!([yearly, tiered])).amount, Some(18_000), "a tier of another period leaves it known");
 
     let mut decades = item("si_4", every("decade", "price_d", 100), 1);
+    assert_eq!(read_items(json!([monthly, decades])).amount, Some(700));
     assert_eq!(read_items(json!([decades])).amount, Some(100), "of a unit that nobody knows");
     decades["quantity"] = json!(i64::MAX);
     assert_eq!(read_items(json!([decades])).amount, None, "too much to be added");
