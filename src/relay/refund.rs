@@ -115,7 +115,8 @@ pub fn find(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<P
     Ok(Purchase::Unknown { invoice: None, message, waits_for: payment_topic(scope, payment) })
 }
 
-/// The payments that may have been refunded, by their own ids. A refund that names only an invoice is of that invoice's.
+/// The payments that may have been refunded, by their own ids. A refund that names only an invoice is of that
+/// invoice's, where a sale or another invoice reported them.
 fn payments(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<Vec<String>, StoreError> {
     let mut payments: Vec<String> = Vec::new();
     for id in &refund.payments {
@@ -125,7 +126,10 @@ fn payments(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<V
             payments.push(payment);
         }
     }
-    if let (true, Some(invoice)) = (payments.is_empty(), &refund.invoice) {
+    if let (true, Some(invoice)) = (payments.is_empty(), &refund.invoice)
+        && ledger.reported(&purchase::key(scope, invoice))?.is_none()
+        && ledger.decision_on(&purchase::key(scope, invoice))? == Some(DecisionState::Ignore)
+    {
         let links = ledger.links_of_invoice(scope, invoice)?;
         payments.extend(links.into_iter().filter(|link| link.charge_of.is_none()).map(|link| link.payment));
     }

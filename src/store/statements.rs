@@ -30,8 +30,7 @@ pub const PUT_PAYMENT: &str = "INSERT INTO payment (provider, account, id, amoun
 pub const LINKS_OF_PAYMENT: &str =
     concat!(of_scope!("SELECT * FROM payment_link WHERE"), "AND payment = $3 ORDER BY invoice");
 
-pub const LINKS_OF_INVOICE: &str =
-    concat!(of_scope!("SELECT * FROM payment_link WHERE"), "AND invoice = $3");
+pub const LINKS_OF_INVOICE: &str = concat!(of_scope!("SELECT * FROM payment_link WHERE"), "AND invoice = $3");
 
 pub const PUT_LINK: &str = "INSERT INTO payment_link (provider, account, payment, invoice, amount, charge_of)
     VALUES ($1, $2, $3, $4, $5, $6)
@@ -44,8 +43,7 @@ pub const ANY_LINK: &str = concat!(of_scope!("SELECT 1 AS one FROM payment_link 
 pub const CARRIED_OF_PAYMENT: &str =
     concat!(of_scope!("SELECT * FROM carried WHERE"), "AND payment = $3 ORDER BY purchase");
 
-pub const CARRIED_BY_PURCHASE: &str =
-    concat!(of_scope!("SELECT * FROM carried WHERE"), "AND purchase = $3");
+pub const CARRIED_BY_PURCHASE: &str = concat!(of_scope!("SELECT * FROM carried WHERE"), "AND purchase = $3");
 
 pub const PUT_CARRIED: &str = "INSERT INTO carried (provider, account, payment, purchase, amount)
     VALUES ($1, $2, $3, $4, $5)

@@ -268,4 +268,12 @@ mod tests {
             assert_eq!(chargebee("customer_changed", content).only_fact().at.as_second(), AT);
         }
     }
+
+    #[test]
+    fn a_deleted_customer_teaches_nothing_but_that_it_is_gone() {
+        let subscription = json!({ "id": "sub_1", "status": "cancelled" });
+        let reading =
+            chargebee("customer_deleted", json!({ "customer": { "id": "cus_1" }, "subscription": subscription }));
+        assert_eq!(reading.learned, [Learned::CustomerDeleted { id: "cus_1".into() }]);
+    }
 }

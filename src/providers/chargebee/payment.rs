@@ -188,7 +188,7 @@ fn total(link: &Value) -> Checked<i64> {
 
 /// An invoice that is only named by the transaction that settles it: its plan is not known.
 fn linked_invoice(event: &Event, transaction: &Value, id: &str, amount: i64) -> Result<Invoice, NotUnderstood> {
-    let total = Place::new(transaction, applied::TRANSACTION).whole("amount")?;
+    let total = applied::brought(transaction)?;
     let payment = |payment| Applied { payment, amount: Some(amount), total };
     Ok(Invoice {
         currency: currency(event.content, &["transaction.currency_code", "invoice.currency_code"])?,

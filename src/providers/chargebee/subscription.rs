@@ -67,8 +67,8 @@ pub fn ended(event: &Event) -> Result<Reading, ReadError> {
     fact(event, read, Detail::SubscriptionEnded)
 }
 
-/// Told by its status, or by times that say when it was made and not when it began. One without any times tells
-/// nothing, and its end is not kept from Cello for that.
+/// Its status says so, or times that say when it was made and not when it began. One without any times leaves that open,
+/// and its end is reported.
 fn never_began(object: &Value) -> bool {
     let began = ["started_at", "activated_at", "trial_start", "current_term_start"];
     let has_begun = began.into_iter().any(|key| object.at(key).is_some());
@@ -182,7 +182,7 @@ impl Recurring<'_, '_> {
 
     fn warning(&self, period: Option<Period>) -> Option<Warning> {
         let other = *self.left_out.first()?;
-        Some(mixed_intervals("items", period, other, "those with the plan's period count"))
+        Some(mixed_intervals("items", period, other, "the amount is that of items with the plan's period"))
     }
 }
 

@@ -23,7 +23,7 @@ type Amounts<'a> = Vec<(&'a str, Checked<i64>)>;
 pub fn learned(event: &Event) -> Vec<Learned> {
     let transaction = event.content.at("transaction").filter(|it| unsuccessful(it, "payment").is_none());
     let Some((transaction, id)) = transaction.and_then(|it| Some((it, it.text("id")?))) else { return vec![] };
-    let payment = Payment { id: id.to_owned(), amount: transaction.int("amount"), session: None };
+    let payment = Payment { id: id.to_owned(), amount: brought(transaction).unwrap_or_default(), session: None };
     let of_invoice = event.content.at("invoice").and_then(|it| Some((it.text("id")?, it)));
     let listed = of_invoice.into_iter().flat_map(|(invoice, object)| {
         // Of this payment its own list says more.
@@ -37,6 +37,14 @@ pub fn learned(event: &Event) -> Vec<Learned> {
         Some(Learned::Link(PaymentLink { payment, invoice, amount: amount.ok()?, charge_of: None }))
     });
     std::iter::once(Learned::Payment(payment)).chain(links).collect()
+}
+
+/// How much a payment brought in all: never less than its invoices took, as far as that is understood.
+pub fn brought(transaction: &Value) -> Checked<i64> {
+    let amount = Place::new(transaction, TRANSACTION).whole("amount")?;
+    let links = invoices_of(transaction.list("linked_invoices")).into_iter();
+    let taken = links.filter_map(|(_, applied)| applied.ok()?).fold(0, i64::saturating_add);
+    Ok(amount.map(|amount| amount.max(taken)))
 }
 
 /// How much of a payment each of its invoices took.
@@ -86,10 +94,11 @@ pub fn collected(invoice: &Value) -> Result<i64, NotUnderstood> {
     Ok(sum)
 }
 
-/// The payments of the invoice in the body: those it lists, and this transaction, which it lists only from then on.
+/// The payments of the invoice in the body: those it lists, and this transaction, which it may list only from then on. One
+/// without a list does not say how it was paid.
 pub fn payments(transaction: &Value, invoice: &Value) -> Result<Vec<Applied>, NotUnderstood> {
     let own = transaction.text("id");
-    let amount = Place::new(transaction, TRANSACTION).whole("amount")?;
+    let amount = brought(transaction)?;
     let mut payments = vec![];
     for (payment, applied) in payments_of(invoice) {
         let given = succeeded(invoice).find(|it| it.object.text("txn_id") == Some(payment));
@@ -106,5 +115,6 @@ pub fn payments(transaction: &Value, invoice: &Value) -> Result<Vec<Applied>, No
         let applied = link.map(|(_, applied)| applied).transpose()?.flatten().or(unsaid);
         payments.push(Applied { payment: own.to_owned(), amount: applied, total: amount });
     }
-    Ok(payments)
+    let says_how = invoice.at("linked_payments").is_some();
+    Ok(payments.into_iter().filter(|_| says_how).collect())
 }

@@ -305,8 +305,8 @@ fn is_calendar((from, to): (i64, i64), word: Interval) -> bool {
         Interval::Yearly => 12,
         Interval::Biennial => 24,
         Interval::Triennial => 36,
-        Interval::Weekly | Interval::BiWeekly => return true,
-        Interval::OneTime | Interval::Lifetime => return false,
+        // Weeks have one length, so a stretch of it is a whole one.
+        _ => return true,
     };
     let length: Span = months.months();
     // The end may be given as the last second.

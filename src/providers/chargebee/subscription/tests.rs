@@ -289,11 +289,11 @@ fn the_amount_is_that_of_one_period_and_items_of_another_are_left_out_with_a_war
     };
     assert_eq!(
         message(json!([plan, every("addon", 5, 1, "month")])),
-        "items are billed every 1 year and every 1 month; those with the plan's period count"
+        "items are billed every 1 year and every 1 month; the amount is that of items with the plan's period"
     );
     assert_eq!(
         message(json!([plan, every("addon", 5, 1, "decade")])),
-        "items are billed every 1 year and an unknown period; those with the plan's period count"
+        "items are billed every 1 year and an unknown period; the amount is that of items with the plan's period"
     );
 }
 
@@ -325,6 +325,14 @@ fn what_is_used_has_neither_seats_nor_an_amount_and_leaves_that_of_the_rest_as_i
     // Nothing is left out of the amount with usage of another period.
     let yearly = changed(metered("addon"), json!({ "billing_period": 1, "billing_period_unit": "year" }));
     assert_eq!(read(json!([every("plan", 4900, 1, "month"), yearly])), (Some(4900), Some(2), false));
+}
+
+#[test]
+fn without_a_plan_the_first_addon_speaks_for_the_subscription() {
+    let (first, second) =
+        (every("addon", 700, 1, "month"), changed(every("addon", 900, 1, "month"), json!({ "item_price_id": "b" })));
+    let known = known(json!({ "subscription_items": [first, second] }));
+    assert_eq!((known.plan.price_id.as_deref(), known.seats, known.amount), (Some("addon"), Some(2), Some(1600)));
 }
 
 #[test]

@@ -57,9 +57,13 @@ fn the_payment_of_this_webhook_is_named_where_the_invoice_does_not_list_it() {
     let links = json!({ "linked_invoices": [
         link("inv_2", "paid", json!(1)), link("inv_1", "paid", json!(250)), link("inv_1", "paid", json!(350)),
     ] });
-    let reading = read(json!({}), links.clone());
-    let Detail::InvoicePaid(invoice) = &reading.facts[0].detail else { panic!() };
-    assert_eq!(invoice.payments, [applied("txn_1", Some(600), Some(700))]);
+    let first = |invoice: Value| {
+        let reading = read(invoice, links.clone());
+        let Detail::InvoicePaid(invoice) = &reading.facts[0].detail else { panic!() };
+        invoice.payments.clone()
+    };
+    assert_eq!(first(json!({ "linked_payments": [] })), [applied("txn_1", Some(600), Some(700))]);
+    assert_eq!(first(json!({})), [], "an invoice without a list does not say how it was paid");
     let failed = json!([{ "txn_id": "txn_1", "txn_status": "in_progress", "applied_amount": 5 }]);
     assert_eq!(payments(failed, json!({})), [applied("txn_1", None, Some(700))], "all that was paid");
     let others = json!([listed("txn_0", 200, json!(200))]);
@@ -69,6 +73,19 @@ fn the_payment_of_this_webhook_is_named_where_the_invoice_does_not_list_it() {
     );
     assert_eq!(payments(json!([]), json!({ "amount": null })), [applied("txn_1", None, None)]);
     assert_eq!(payments(json!([]), json!({ "id": null })), []);
+}
+
+#[test]
+fn a_payment_brought_no_less_than_its_invoices_took() {
+    let links = json!([
+        link("inv_1", "paid", json!(500)),
+        link("inv_2", "paid", json!(400)),
+        link("inv_3", "paid", json!("x"))
+    ]);
+    for (amount, brought) in [(json!(700), Some(900)), (json!(1000), Some(1000)), (Value::Null, None)] {
+        let transaction = json!({ "amount": amount, "linked_invoices": links });
+        assert_eq!(super::brought(&transaction).unwrap(), brought, "{amount}");
+    }
 }
 
 #[test]

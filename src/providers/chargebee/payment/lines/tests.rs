@@ -174,6 +174,19 @@ fn the_line_that_decides_names_the_subscription_before_the_invoice_does() {
 }
 
 #[test]
+fn the_subscription_in_the_body_speaks_only_for_an_invoice_of_several_that_it_recurs_on() {
+    let large = changed(plan("large", 900, 0, 31), json!({ "subscription_id": "sub_2" }));
+    let decides = |small: Value, named: Value| {
+        let invoice = json!({ "subscription_id": named, "line_items": [small, large] });
+        let reading = read_with(invoice, json!({ "subscription_items": [item("plan", "small", 1, "month")] }));
+        reading.invoice().plan.price_id.clone().unwrap()
+    };
+    assert_eq!(decides(plan("small", 100, 0, 31), Value::Null), "small");
+    assert_eq!(decides(plan("small", 100, 0, 31), json!("sub_2")), "large", "the invoice names another one");
+    assert_eq!(decides(line("adhoc", "small", 100, 0, 0), Value::Null), "large", "only an extra is its own");
+}
+
+#[test]
 fn several_whole_periods_of_one_price_are_no_single_period() {
     let monthly = || json!([item("plan", "p", 1, "month")]);
     for items in [monthly(), json!([])] {
