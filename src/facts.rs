@@ -18,7 +18,7 @@ pub use code::{CodeAnswer, KnownCode};
 pub use customer::{Customer, KnownCustomer, Metadata, ReferralData};
 pub use payment::{
     Applied, Billing, Carried, Invoice, InvoiceLine, KnownPurchase, Payment, PaymentLink, Refund, RunningTotal,
-    Session, SessionState, Source,
+    Session, SessionState, StatedBy,
 };
 pub use subscription::{KnownSubscription, Phase, Plan, Subscription};
 

@@ -37,7 +37,7 @@ pub struct Invoice {
     /// The provider's word for why the invoice was made; empty when it says nothing.
     pub billing_reason: String,
     /// Whose word this is: the invoice's, a Checkout session's or the payment's own.
-    pub source: Source,
+    pub stated_by: StatedBy,
     /// The payments that the webhook names; none where it does not say how the invoice was paid.
     pub payments: Vec<Applied>,
     /// Of `amount_paid` what did not come through the provider, such as a bank transfer that was noted by hand. No
@@ -49,7 +49,7 @@ pub struct Invoice {
 
 /// What states a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum StatedBy {
     Invoice,
     /// A Checkout session that makes no invoice.
     Session,
@@ -62,7 +62,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl StatedBy {
     /// A one-time sale, known by its payment.
     pub fn is_sale(self) -> bool {
         self != Self::Invoice

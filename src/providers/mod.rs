@@ -199,7 +199,10 @@ pub enum ReadError {
     NotJson(#[from] serde_json::Error),
     #[error("{kind} without `{field}`: the provider always sends it, so the body is damaged or of an unknown form")]
     Missing { kind: String, field: &'static str },
-    #[error("{kind} with a `{field}` that is not understood: an amount is a whole number of minor units in 64 bits")]
+    #[error(
+        "{kind} with a `{field}` that is not understood: amounts, quantities and times are whole numbers in 64 bits, and a \
+         currency is three letters; nothing is reported by guess, so have the provider send it again or report it by hand"
+    )]
     NotUnderstood { kind: String, field: String },
 }
 

@@ -21,7 +21,7 @@ use super::waiting::in_an_hour;
 use crate::attribution::{payment_topic, report_topic};
 use crate::config::CheckCodes;
 use crate::decision::{Decision, Reason, Verdict};
-use crate::facts::{Change, Detail, Fact, Learned, Phase, Reading, Scope, Source, Subscription};
+use crate::facts::{Change, Detail, Fact, Learned, Phase, Reading, Scope, StatedBy, Subscription};
 use crate::providers::Question;
 use crate::store::{DecisionState, HeldFact, Ledger, StoreError, Webhook, WebhookState};
 use crate::trace::Trace;
@@ -286,7 +286,7 @@ impl Deciding<'_> {
     /// never was active starts when it becomes so.
     fn completed(&mut self, scope: &Scope, fact: &Fact) -> Result<Option<Fact>, StoreError> {
         match &fact.detail {
-            Detail::InvoicePaid(invoice) if matches!(invoice.source, Source::Payment { .. }) => {
+            Detail::InvoicePaid(invoice) if matches!(invoice.stated_by, StatedBy::Payment { .. }) => {
                 let payment = self.ledger.payment(scope, &invoice.id)?;
                 Ok(payment.and_then(|payment| payment.session).map(|session| Fact {
                     customer: fact.customer.clone().or_else(|| session.customer.clone()),

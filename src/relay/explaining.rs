@@ -6,8 +6,7 @@ use super::judged::Judged;
 use super::policy::Policy;
 use super::verdict::Judge;
 use super::writing::Draft;
-use crate::facts::Source as Stated;
-use crate::facts::{Change, Detail, Fact, Invoice, KnownCustomer, Learned, Phase, Refund, Subscription};
+use crate::facts::{Change, Detail, Fact, Invoice, KnownCustomer, Learned, Phase, Refund, StatedBy, Subscription};
 use crate::money::Currency;
 use crate::store::{Ledger, StoreError};
 use crate::trace::{Origin, Source, Told};
@@ -144,11 +143,11 @@ impl Draft<'_> {
         }
         let kept = |sent: bool| Some(if sent { "sent, not repeated here" } else { "not sent" }.to_owned());
         let email = match (&self.email, policy.email(self.email.clone(), self.fact.is_signup())) {
-            (None, _) => self.customer.clone(),
+            (None, _) => self.email_told.clone(),
             (Some(_), None) => Told::setting("`privacy.email` keeps it back"),
             _ => match &self.fact.detail {
                 Detail::InvoicePaid(invoice) if invoice.email.is_some() => webhook("as frozen on the invoice"),
-                _ => self.customer.clone(),
+                _ => self.email_told.clone(),
             },
         };
         add("e-mail", kept(policy.email(self.email.clone(), self.fact.is_signup()).is_some()), email);
@@ -208,10 +207,10 @@ fn paid(invoice: &Invoice, whose: &str) -> String {
         None => String::new(),
     };
     let collected = amount(Some(invoice.amount_paid), invoice.currency.as_ref());
-    let what = match invoice.source {
-        Stated::Invoice => "fully paid invoice",
-        Stated::Session => "one-time sale",
-        Stated::Payment { .. } => "payment",
+    let what = match invoice.stated_by {
+        StatedBy::Invoice => "fully paid invoice",
+        StatedBy::Session => "one-time sale",
+        StatedBy::Payment { .. } => "payment",
     };
     format!("the {what} `{}` {whose}{of}: {collected} collected", invoice.id)
 }

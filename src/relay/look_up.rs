@@ -159,7 +159,11 @@ fn concerns_every_code(problem: &CallError) -> bool {
 /// What tells whether a sale and an invoice are one payment.
 pub fn link_question(scope: &Scope, invoice: &Invoice) -> Question {
     let (account, id) = (scope.account.clone(), invoice.id.clone());
-    if invoice.source.is_sale() { Question::Payment { account, id } } else { Question::InvoicePayments { account, id } }
+    if invoice.stated_by.is_sale() {
+        Question::Payment { account, id }
+    } else {
+        Question::InvoicePayments { account, id }
+    }
 }
 
 /// What is not known of `fact`, which waits for `topic`, and could be asked, in that order: what one answer tells is

@@ -45,7 +45,7 @@ pub fn divide(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice, purchas
 
 /// The payments of a purchase: those that its webhook names, else those that are known to settle it.
 fn payments_of(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Result<Vec<Applied>, StoreError> {
-    if invoice.source.is_sale() {
+    if invoice.stated_by.is_sale() {
         let (payment, amount) = (invoice.id.clone(), invoice.amount_paid);
         return Ok(vec![Applied { payment, amount: Some(amount), total: Some(amount) }]);
     }

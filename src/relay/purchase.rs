@@ -95,7 +95,9 @@ pub fn resolve(ledger: &mut dyn Ledger, scope: &Scope, invoice: &Invoice) -> Res
     // What is billed by use has neither seats nor a fixed amount; the quantity of its line is what was used.
     let by_use = price.as_ref().is_some_and(|(plan, _)| plan.metered)
         || speaks.is_some_and(|known| known.seats.is_none() && known.amount.is_none());
-    let seats = invoice.seats.filter(|_| !by_use).or_else(|| subscription.as_ref()?.seats);
+    // Those of the subscription's licensed item, but not of another price that it has moved to.
+    let speaks_of_seats = if by_use { subscription.as_ref() } else { speaks };
+    let seats = invoice.seats.filter(|_| !by_use).or_else(|| speaks_of_seats?.seats);
     let known = match speaks {
         Some(known) => Some((known.plan.clone(), format!("the subscription `{}`", known.id))),
         None => price.filter(|(plan, _)| plan.period.is_some()),

@@ -52,6 +52,8 @@ struct Case<'a> {
     referral: Box<Referral>,
     /// How the referral data are known.
     told: Told,
+    /// How the customer's e-mail address is known.
+    email_told: Told,
     /// Business key; a signup's is that of the user.
     key: String,
 }
@@ -179,7 +181,8 @@ impl Judge<'_> {
         let told = self.customer_told(customer, known.as_ref());
         let completed_now = known.is_some_and(|known| known.completed_at == Some(self.webhook.at));
         let key = key.unwrap_or_else(|| signup_key(&referral));
-        Ok(Ok(Case { fact, customer: Some(customer.to_owned()), completed_now, referral, told, key }))
+        let email_told = told.clone();
+        Ok(Ok(Case { fact, customer: Some(customer.to_owned()), completed_now, referral, told, email_told, key }))
     }
 
     /// Whether Cello was sent this before. The end of a subscription was once kept without its time: an end that lies no
@@ -261,7 +264,9 @@ impl Judge<'_> {
                 };
                 let (rule, key) = (matched.rule.to_owned(), key.clone());
                 let (customer, words) = (told.clone(), &plan_words);
-                let draft = Draft { fact, referral, customer, email, pinned, resolved: &resolved, words, matched };
+                let email_told = case.email_told.clone();
+                let draft =
+                    Draft { fact, referral, customer, email, email_told, pinned, resolved: &resolved, words, matched };
                 trace.values = draft.origins(self.policy);
                 let (event, mut warnings) = draft.write(self.policy);
                 warnings.extend(of_code);

@@ -25,6 +25,8 @@ pub struct Draft<'a> {
     /// How the referral data are known.
     pub customer: Told,
     pub email: Option<String>,
+    /// How that is known.
+    pub email_told: Told,
     /// The first code reported for this user, if any was.
     pub pinned: Option<String>,
     pub resolved: &'a Resolved,

@@ -2,7 +2,7 @@
 
 use super::input::{CustomerView, Input};
 use crate::facts::{
-    Billing, Change, Detail, Invoice, InvoiceLine, Metadata, Mode, Phase, Plan, Refund, Scope, Source, Subscription,
+    Billing, Change, Detail, Invoice, InvoiceLine, Metadata, Mode, Phase, Plan, Refund, Scope, StatedBy, Subscription,
 };
 use crate::interval::Period;
 use crate::money::Currency;
@@ -65,7 +65,7 @@ pub fn invoice() -> Invoice {
         email: None,
         price_ids: vec![],
         billing_reason: "subscription_cycle".into(),
-        source: Source::Invoice,
+        stated_by: StatedBy::Invoice,
         payments: vec![],
         outside: 0,
         billed_days: None,

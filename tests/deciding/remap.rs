@@ -142,7 +142,7 @@ async fn after_every_story_in_and_against_its_order_nothing_differs() {
 async fn after_every_story_of_which_only_look_ups_told_the_customer_nothing_differs() {
     // A sale and the invoice that its payment was attached to: which of the two reports the money depends on what was
     // decided first, and the relay asked about the customers one after the other.
-    let by_either = "stripe-checkout-payment-attached-invoice-first";
+    let by_either = "stripe-attached-payment-invoice-first";
     let of_whom = |webhook: &Value, kind: &str| webhook["data"]["object"]["object"] == kind;
     let mut looked_up = 0;
     for (name, story) in stories().into_iter().filter(|(name, _)| name.starts_with("stripe") && name != by_either) {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::checked::{Checked, Place, currency};
 use super::{Event, customer};
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Plan, Reading, Source};
+use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Plan, Reading, StatedBy};
 use crate::money::share;
 use crate::providers::ReadError;
 use crate::providers::json::{Look, NotUnderstood};
@@ -144,7 +144,7 @@ fn bare(id: &str, amount: i64) -> Invoice {
         country: None,
         email: None,
         billing_reason: String::new(),
-        source: Source::Invoice,
+        stated_by: StatedBy::Invoice,
         payments: vec![],
         outside: 0,
         billed_days: None,

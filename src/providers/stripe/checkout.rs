@@ -10,7 +10,7 @@ use super::invoice::links;
 use super::{Event, currency, customer_id};
 use crate::decision::{Reason, Warning};
 use crate::facts::{
-    Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Plan, Reading, Session, SessionState, Source,
+    Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Plan, Reading, Session, SessionState, StatedBy,
 };
 use crate::money::Currency;
 use crate::providers::json::{Look, NotUnderstood};
@@ -91,7 +91,7 @@ fn sale(event: &Event, keys: &Keys, session: String, amount_paid: i64, money: &M
         country: object.country("customer_details.address.country"),
         email: object.owned("customer_details.email").or_else(|| object.owned("customer_email")),
         billing_reason: String::new(),
-        source: Source::Session,
+        stated_by: StatedBy::Session,
         payments: payment
             .iter()
             .map(|id| Applied { payment: id.clone(), amount: None, total: Some(amount_paid) })
@@ -227,7 +227,7 @@ mod tests {
     fn a_session_says_whether_it_reports_the_money_of_its_payment() {
         let paid = session(json!({}));
         assert_eq!(paid.learned, [payment(SessionState::Paid, Some(500))]);
-        assert_eq!((paid.invoice().source, paid.invoice().payments.len()), (Source::Session, 1));
+        assert_eq!((paid.invoice().stated_by, paid.invoice().payments.len()), (StatedBy::Session, 1));
         let applied = Applied { payment: "pi_1".into(), amount: None, total: Some(500) };
         assert_eq!(paid.invoice().payments, [applied]);
         let free = session(json!({ "payment_status": "no_payment_required" }));

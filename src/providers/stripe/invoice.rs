@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::subscription::mixed_intervals;
 use super::{Event, currency, customer_id, moment};
 use crate::decision::{Reason, Warning};
-use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Learned, PaymentLink, Reading, Source};
+use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Learned, PaymentLink, Reading, StatedBy};
 use crate::money::share;
 use crate::providers::json::{Look, NotUnderstood};
 use crate::providers::metadata::Keys;
@@ -169,7 +169,7 @@ fn invoice(id: String, object: &Value, lines: &[Line]) -> Result<Invoice, NotUnd
         country: object.country("customer_address.country"),
         email: object.owned("customer_email"),
         billing_reason: object.owned("billing_reason").unwrap_or_default(),
-        source: Source::Invoice,
+        stated_by: StatedBy::Invoice,
         payments: applied(object, outside < amount_paid || outside == 0)?,
         outside,
         billed_days: main.and_then(Line::billed_days),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::invoice::links;
 use super::{Event, currency, customer_id};
 use crate::decision::{Reason, Warning};
-use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Plan, Reading, Source};
+use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Plan, Reading, StatedBy};
 use crate::providers::json::Look;
 use crate::providers::metadata::Keys;
 use crate::providers::{ReadError, Unreadable};
@@ -93,7 +93,7 @@ fn sale(event: &Event, keys: &Keys, id: String, amount: i64, captured_by_hand: b
         country: None,
         email: None,
         billing_reason: String::new(),
-        source: Source::Payment {
+        stated_by: StatedBy::Payment {
             captured_by_hand,
             // `Look::at` knows no null, which says more here than an absent key.
             without_invoice: object.get("invoice").is_some_and(Value::is_null),
@@ -144,8 +144,8 @@ mod tests {
     }
 
     fn source(reading: &Reading) -> (bool, bool) {
-        match reading.invoice().source {
-            Source::Payment { captured_by_hand, without_invoice } => (captured_by_hand, without_invoice),
+        match reading.invoice().stated_by {
+            StatedBy::Payment { captured_by_hand, without_invoice } => (captured_by_hand, without_invoice),
             other => panic!("{other:?}"),
         }
     }

@@ -14,7 +14,7 @@ pub fn about(fact: &Fact) -> About {
     match &fact.detail {
         Detail::InvoicePaid(invoice) => {
             about.subscription = invoice.subscription.clone();
-            match invoice.source.is_sale() {
+            match invoice.stated_by.is_sale() {
                 true => about.payments.push(invoice.id.clone()),
                 false => about.invoice = Some(invoice.id.clone()),
             }

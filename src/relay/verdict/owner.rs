@@ -40,7 +40,12 @@ impl Judge<'_> {
         };
         let told = Told::directory(format!("{what} was reported for this user"));
         let customer = reported.customer.clone();
-        Ok(Some(Case { fact, customer, completed_now: false, referral: Box::new(referral), told, key }))
+        let email_told = match (&customer, &known) {
+            (Some(customer), Some(_)) if self.shown(customer).is_some() => Told::webhook("this webhook shows it"),
+            (Some(customer), Some(_)) => Told::directory(format!("the newest known of the customer `{customer}`")),
+            _ => Told::directory("none is kept of a customer who was deleted or forgotten"),
+        };
+        Ok(Some(Case { fact, customer, completed_now: false, referral: Box::new(referral), told, email_told, key }))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::relay::payments::{Share, Sought, divide, links_come};
 use crate::relay::purchase::{self, Answer};
 use crate::relay::writing::Resolved;
 use crate::store::{Ledger, Reported, StoreError};
+use crate::trace::Told;
 
 impl Judge<'_> {
     pub(super) fn purchase(
@@ -71,11 +72,15 @@ impl Judge<'_> {
             currency: rest.currency.clone(),
             at: Some(case.fact.at),
             reported_at: Some(self.now),
-            is_sale: invoice.source.is_sale(),
-            unlinked: if invoice.source.is_sale() { 0 } else { share.unlinked },
+            is_sale: invoice.stated_by.is_sale(),
+            unlinked: if invoice.stated_by.is_sale() { 0 } else { share.unlinked },
         };
         let fact = Fact { detail: Detail::InvoicePaid(Box::new(rest)), warnings, ..case.fact.clone() };
         let mut judged = self.rule(ledger, &Case { fact: &fact, ..case }, Resolved { plan, ..Resolved::default() })?;
+        if let Some((other, amount)) = &share.reported {
+            let told = Told::directory(format!("`{other}` has reported so much of its payments"));
+            judged.trace.values.push(told.of("reported before", Some(amount.to_string())));
+        }
         judged.effects.push(Effect::Purchased { id, purchase: Box::new(purchase), carried: share.carried });
         Ok(judged)
     }
@@ -121,7 +126,7 @@ impl Judge<'_> {
         share: &Share,
     ) -> Result<Option<String>, StoreError> {
         let scope = &self.webhook.scope;
-        let is_sale = invoice.source.is_sale();
+        let is_sale = invoice.stated_by.is_sale();
         let amount = if is_sale { share.new } else { share.unlinked };
         let (Some(customer), true) = (case.customer.as_deref(), amount > 0) else { return Ok(None) };
         if is_sale && !ledger.links_of_payment(scope, &invoice.id)?.is_empty() {
@@ -138,7 +143,7 @@ impl Judge<'_> {
 
     fn wait_for_payment(&self, case: Case, invoice: &Invoice, other: &str) -> Judged {
         let scope = &self.webhook.scope;
-        let (waits_for, what) = if invoice.source.is_sale() {
+        let (waits_for, what) = if invoice.stated_by.is_sale() {
             (payment_topic(scope, &invoice.id), "this sale may have paid the invoice")
         } else {
             (invoice_payments_topic(scope, &invoice.id), "this invoice may have been paid by the sale")

@@ -7,7 +7,7 @@
 use super::{Judge, ignored};
 use crate::attribution::{Attribution, attribute, payment_topic};
 use crate::decision::{Reason, Warning};
-use crate::facts::{Fact, Invoice, Session, SessionState, Source};
+use crate::facts::{Fact, Invoice, Session, SessionState, StatedBy};
 use crate::relay::judged::Judged;
 use crate::relay::look_up::Asked;
 use crate::relay::purchase;
@@ -22,7 +22,7 @@ impl Judge<'_> {
         fact: &Fact,
         invoice: &Invoice,
     ) -> Result<Option<Judged>, StoreError> {
-        let Source::Payment { captured_by_hand, without_invoice } = invoice.source else { return Ok(None) };
+        let StatedBy::Payment { captured_by_hand, without_invoice } = invoice.stated_by else { return Ok(None) };
         let scope = &self.webhook.scope;
         let payment = ledger.payment(scope, &invoice.id)?;
         if let Some(session) = payment.and_then(|payment| payment.session) {
@@ -156,7 +156,7 @@ mod tests {
             country: None,
             email: None,
             billing_reason: String::new(),
-            source: Source::Payment { captured_by_hand: true, without_invoice: false },
+            stated_by: StatedBy::Payment { captured_by_hand: true, without_invoice: false },
             payments: vec![],
             outside: 0,
             billed_days: None,

@@ -42,7 +42,9 @@ impl Judge<'_> {
         };
         let told = self.customer_told(customer, known.as_ref());
         let customer = customer.to_owned();
-        let case = Case { fact: &signup, customer: Some(customer.clone()), completed_now: false, referral, told, key };
+        let email_told = told.clone();
+        let customer_of = Some(customer.clone());
+        let case = Case { fact: &signup, customer: customer_of, completed_now: false, referral, told, email_told, key };
         let judged = self.rule(ledger, &case, Resolved::default())?;
         let mut judged = self.explained(ledger, &signup, judged)?;
         judged.trace.recognised =

@@ -15,10 +15,12 @@ const SCOPES: &str = "SELECT DISTINCT w.provider, w.account FROM mention m
         JOIN decision d ON d.webhook_id = w.id AND d.customer = m.name
     WHERE m.name = $1";
 
-/// Webhooks that mention a customer and concern no other alone: an id of one thing may be that of another, too.
+/// Webhooks that mention a customer and concern no other alone, or of which something was reported for the customer,
+/// whomever they name: an id of one thing may be that of another, too.
 const ABOUT: &str = "SELECT w.id FROM mention m JOIN webhook w ON w.id = m.webhook_id
     WHERE m.name = $1 AND w.provider = $2 AND w.account = $3 AND (
         EXISTS (SELECT FROM decision d WHERE d.webhook_id = w.id AND d.customer = $1)
+        OR EXISTS (SELECT FROM referral_event e WHERE e.webhook_id = w.id AND e.customer = $1)
         OR NOT EXISTS (SELECT FROM decision d WHERE d.webhook_id = w.id AND d.customer IS NOT NULL))";
 
 pub fn forget(db: &Session, forgetting: &Forgetting, now: Timestamp) -> Result<Forgotten, StoreError> {

@@ -47,7 +47,7 @@ pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
     if added == 0 {
         return Ok(false);
     }
-    let names = [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref()];
+    let names = [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref(), event.customer.as_ref()];
     mention_all(db, event.webhook_id, names.into_iter().flatten().map(String::as_str).collect())?;
     Ok(true)
 }

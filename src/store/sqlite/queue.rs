@@ -47,7 +47,8 @@ pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError
     if added == 0 {
         return Ok(false);
     }
-    for name in [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref()].into_iter().flatten() {
+    let names = [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref(), event.customer.as_ref()];
+    for name in names.into_iter().flatten() {
         mention(db, event.webhook_id, name)?;
     }
     Ok(true)

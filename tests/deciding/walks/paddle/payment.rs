@@ -1,7 +1,7 @@
 //! Transactions, which are purchases, and adjustments, some of which are refunds.
 
 use cello_relay::decision::Reason;
-use cello_relay::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Reading, Refund, Source};
+use cello_relay::facts::{Billing, Detail, Fact, Invoice, InvoiceLine, Reading, Refund, StatedBy};
 use cello_relay::money::Currency;
 use cello_relay::providers::ReadError;
 use cello_relay::providers::json::Look;
@@ -36,7 +36,7 @@ pub fn completed(event: &Event) -> Result<Reading, ReadError> {
         country: None,
         email: None,
         billing_reason: data.owned("origin").unwrap_or_default(),
-        source: Source::Invoice,
+        stated_by: StatedBy::Invoice,
         payments: vec![],
         outside: 0,
         billed_days: None,
