@@ -18,5 +18,6 @@ mod shared;
 mod sites;
 #[path = "../common/stripe_api.rs"]
 mod stripe_api;
+mod upgraded;
 mod walks;
 mod webhooks;

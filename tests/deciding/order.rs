@@ -6,6 +6,7 @@
 
 mod chargebee;
 mod found;
+mod stories;
 mod stripe;
 
 use serde_json::Value;

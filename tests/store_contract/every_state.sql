@@ -36,7 +36,7 @@ VALUES
     ('a/1', 'a', 'invoice-paid', 1, 1000, 'in_1', 5, 'EUR', 2000, 'delivered', '0', NULL, 1, 3000, NULL, 1, 3000, NULL, NULL, NULL, '{}'),
     ('a/2', 'a', 'invoice-paid', 2, 1000, 'in_2', 5, 'EUR', 2000, 'dead',      '0', NULL, 1, 3000, NULL, 1, 3000, NULL, NULL, NULL, '{}'),
     ('b/1', 'b', 'invoice-paid', 3, 1000, 'in_3', 5, 'EUR', 2000, 'unsure',    '0', NULL, 1, 3000, NULL, 1, 3000, NULL, NULL, NULL, '{}'),
-    ('c/1', 'c', 'invoice-paid', 4, 1000, 'in_4', 5, 'EUR', 2000, 'sending',   '1', 2000, 1, 3000, 4000, 0, NULL, NULL, NULL, NULL, '{}'),
+    ('c/1', 'c', 'invoice-paid', 4, 1000, 'in_4', 5, 'EUR', 2000, 'sending',   '1', 2000, 1, 3000, 4000, 0, NULL, NULL, NULL, NULL, '{"payload": {"ucc": "AbC123dEf45"}, "context": {"newUser": {"id": "c"}}}'),
     ('c/2', 'c', 'invoice-paid', 4, 1000, 'in_4', 5, 'EUR', 2000, 'waiting',   '0', 2000, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, '{}'),
     ('c/3', 'c', 'invoice-paid', 5, 1000, 'in_5', 5, 'EUR', 2000, 'waiting',   '0', 2000, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, '{}'),
     ('d/1', 'd', 'invoice-paid', 5, 1000, 'in_5', 5, 'EUR', 2000, 'waiting',   '1', 7000, 2, 3000, NULL, 2, 3000, NULL, NULL, NULL, '{}'),

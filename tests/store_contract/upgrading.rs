@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cello_relay::facts::KnownPurchase;
+use cello_relay::facts::{Carried, KnownPurchase};
 use cello_relay::store::{About, Counts, Receipt, Sqlite, Then};
 
 use crate::given::{AnyStore, at, attempt, claim, keys, link, scope, transact, url, webhook};
@@ -154,6 +154,11 @@ async fn what_was_known_is_known(store: &AnyStore) {
             ledger.purchase(&scope(), "in_1")?,
             Some(KnownPurchase { paid: 5, net: 4, ..KnownPurchase::default() })
         );
+        let carried = Carried { payment: "pi_1".into(), purchase: "in_1".into(), amount: 5 };
+        assert_eq!(ledger.carried_of_payment(&scope(), "pi_1")?, [carried]);
+        let reported = ledger.reported("a/1")?.unwrap();
+        assert_eq!((reported.customer.as_deref(), reported.ucc), (Some("cus_1"), None), "its body shows no code");
+        assert_eq!(ledger.reported("c/1")?.unwrap().user_id.as_deref(), Some("c"));
         assert_eq!(ledger.pinned_code("a")?.as_deref(), Some("AbC123dEf45"));
         assert_eq!(ledger.waiting_for("customer:stripe:cus_2")?.len(), 1);
         Ok(())
