@@ -192,9 +192,7 @@ pub fn questions(
                 // For a subscription that is gone or has moved to another price since: a price stays what it was.
                 questions.extend(price.map(|id| Question::Price { account: account(), id }));
             }
-            if [payment_topic(scope, &invoice.id), invoice_payments_topic(scope, &invoice.id)]
-                .contains(&topic.to_owned())
-            {
+            if topic == payment_topic(scope, &invoice.id) || topic == invoice_payments_topic(scope, &invoice.id) {
                 questions.push(link_question(scope, invoice));
             }
         }

@@ -237,6 +237,15 @@ async fn stripe_without_an_api_key_is_a_finding_that_says_which_key_to_make() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sales_without_invoice_that_nothing_can_ask_about_are_a_finding() {
+    let settings = Settings::of(&stand_in().await).with("RELAY__STRIPE__SALES_WITHOUT_INVOICE", "true");
+    settings.finds("stripe sales", "warn", "held for a day and then ignored");
+    settings.run(&["--offline"]).says(&["set `stripe.api_key` to a restricted key that may read invoice payments"]);
+    let able = settings.with("RELAY__STRIPE__API_KEY", "rk_test_4711");
+    assert!(able.findings(&["--offline"]).iter().all(|[check, ..]| check != "stripe sales"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signing_secret_that_is_none_of_stripes_is_a_finding_that_does_not_show_it() {
     let settings = Settings::of(&stand_in().await).with("RELAY__STRIPE__WEBHOOK_SECRETS", "whsec_a,rk_test_4711");
     let settings = settings.with("RELAY__STRIPE__API_KEY", "rk_test_1");

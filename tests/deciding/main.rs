@@ -6,6 +6,7 @@ mod erasing;
 mod long_invoices;
 mod look_up;
 mod order;
+mod payments;
 mod policy;
 #[path = "../common/postgres.rs"]
 mod postgres;

@@ -104,8 +104,31 @@ pub mod stripe {
     }
 
     pub fn invoice_payment(second: i64, invoice: &str) -> Value {
-        let payment = json!({ "type": "payment_intent", "payment_intent": format!("pi_{invoice}") });
-        event("invoice_payment.paid", second, json!({ "id": "inpay_1", "invoice": invoice, "payment": payment }))
+        event("invoice_payment.paid", second, paid_by(invoice, &format!("pi_{invoice}")))
+    }
+
+    /// That `payment` paid all of `invoice`.
+    pub fn paid_by(invoice: &str, payment: &str) -> Value {
+        json!({
+            "id": format!("inpay_{payment}"), "object": "invoice_payment", "invoice": invoice, "status": "paid",
+            "payment": { "type": "payment_intent", "payment_intent": payment },
+        })
+    }
+
+    /// A payment since 2025-03-31, which does not say whether it pays an invoice.
+    pub fn intent(id: &str, amount: i64) -> Value {
+        json!({
+            "id": id, "object": "payment_intent", "customer": "cus_1", "currency": "eur", "amount": amount,
+            "amount_received": amount, "capture_method": "automatic_async", "status": "succeeded",
+        })
+    }
+
+    /// A Checkout session of a one-time sale that is paid by `payment`.
+    pub fn session(payment: &str, status: &str, amount: i64) -> Value {
+        json!({
+            "id": format!("cs_{payment}"), "object": "checkout.session", "customer": "cus_1", "mode": "payment",
+            "currency": "eur", "amount_total": amount, "payment_status": status, "payment_intent": payment,
+        })
     }
 }
 

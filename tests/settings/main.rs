@@ -200,6 +200,7 @@ api_key = "rk_live_1"
 api_base = "https://stripe.example"
 api_version = "2020-08-27"
 api_requests_per_second = 1
+sales_without_invoice = true
 
 [chargebee]
 credentials = ["user:password"]

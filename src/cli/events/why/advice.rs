@@ -52,10 +52,10 @@ fn of_reason(reason: Reason, keys: &Metadata) -> Vec<String> {
         }
         Reason::SaleWithoutInvoice => {
             "if payments without an invoice or a Checkout session are sales of yours: set \
-             `stripe.sales_without_invoice = true`, and have the provider send the webhook again"
+             `stripe.sales_without_invoice = true` for those to come"
         }
         Reason::PaymentLinkUnknown => {
-            "set `stripe.api_key` with a key that may read invoice payments; then have the provider send the webhook again"
+            "for those to come: set `stripe.api_key` with a key that may read invoice payments"
         }
         Reason::RuleFailed => "mend the rules (`cello-relay rules` prints them), then start `cello-relay serve` again",
         Reason::NoCustomer => "nothing: where nothing tells whose it is, nobody's referral can be told",
