@@ -54,13 +54,13 @@ pub struct Reading {
     pub learned: Vec<Learned>,
     /// What is to be decided, in the order in which it happened.
     pub facts: Vec<Fact>,
-    /// Why there is nothing to decide. Set when and only when `facts` is empty.
-    pub nothing: Option<Nothing>,
+    /// What it says beside them: why there is nothing to decide where `facts` is empty, and what it only settles in part.
+    pub nothing: Vec<Nothing>,
 }
 
 impl Reading {
     pub fn nothing(reason: Reason, message: impl Into<String>) -> Self {
-        Self { nothing: Some(Nothing { reason, message: message.into(), part_of: None }), ..Self::default() }
+        Self { nothing: vec![Nothing { reason, message: message.into(), part_of: None }], ..Self::default() }
     }
 
     pub fn fact(fact: Fact) -> Self {
@@ -69,9 +69,7 @@ impl Reading {
 
     /// This, of an invoice that the webhook does not complete.
     pub fn part_of(mut self, invoice: &str) -> Self {
-        if let Some(nothing) = &mut self.nothing {
-            nothing.part_of = Some(invoice.to_owned());
-        }
+        self.nothing.iter_mut().for_each(|nothing| nothing.part_of = Some(invoice.to_owned()));
         self
     }
 
@@ -81,6 +79,7 @@ impl Reading {
     }
 }
 
+/// What a webhook says that is not to be decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nothing {
     pub reason: Reason,

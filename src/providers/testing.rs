@@ -6,7 +6,7 @@ use super::chargebee::Chargebee;
 use super::stripe::Stripe;
 use super::{Provider, Unreadable};
 use crate::config::Config;
-use crate::facts::{Detail, Fact, Invoice, Reading, Refund, Subscription};
+use crate::facts::{Detail, Fact, Invoice, Nothing, Reading, Refund, Subscription};
 
 /// When every webhook of these tests was made, in seconds.
 pub const AT: i64 = 1_767_225_600;
@@ -39,6 +39,7 @@ pub trait Says {
     /// The reason for there being no fact.
     fn reason(&self) -> &'static str;
     fn only_fact(&self) -> &Fact;
+    fn only_nothing(&self) -> &Nothing;
 
     fn invoice(&self) -> &Invoice {
         match &self.only_fact().detail {
@@ -66,11 +67,16 @@ pub trait Says {
 impl Says for Reading {
     fn reason(&self) -> &'static str {
         assert!(self.facts.is_empty(), "{:?}", self.facts);
-        self.nothing.as_ref().unwrap().reason.as_str()
+        self.only_nothing().reason.as_str()
     }
 
     fn only_fact(&self) -> &Fact {
         assert_eq!(self.facts.len(), 1, "{self:?}");
         &self.facts[0]
+    }
+
+    fn only_nothing(&self) -> &Nothing {
+        assert_eq!(self.nothing.len(), 1, "{self:?}");
+        &self.nothing[0]
     }
 }

@@ -21,7 +21,7 @@ use super::waiting::in_an_hour;
 use crate::attribution::{payment_topic, report_topic};
 use crate::config::CheckCodes;
 use crate::decision::{Decision, Reason, Verdict};
-use crate::facts::{Change, Detail, Fact, Learned, Phase, Reading, Scope, StatedBy, Subscription};
+use crate::facts::{Change, Detail, Fact, Learned, Nothing, Phase, Reading, Scope, StatedBy, Subscription};
 use crate::providers::Question;
 use crate::store::{DecisionState, HeldFact, Ledger, StoreError, Webhook, WebhookState};
 use crate::trace::Trace;
@@ -75,20 +75,12 @@ pub fn decide(
     if reading.facts.is_empty() || reading.facts.iter().any(|fact| fact.customer.is_none()) {
         deciding.mention_all(webhook)?;
     }
-    if let Some(nothing) = &reading.nothing {
-        let key = nothing.part_of.as_ref().map(|invoice| purchase::key(&webhook.scope, invoice));
-        let (reason, message) = match &key {
-            // The invoice is there already, so the part is no news of it.
-            Some(key) if deciding.ledger.reported(key)?.is_some() => {
-                (Reason::AlreadyReported, format!("`{key}` was reported before"))
-            }
-            _ => (nothing.reason, nothing.message.clone()),
-        };
-        let trace = Trace::of(format!("a webhook of the type `{}`, which states nothing to decide", webhook.kind));
-        let judged = Judged { trace, ..Judged::new(Verdict::Ignore { reason, message }, key.clone()) };
+    for (number, nothing) in reading.nothing.iter().enumerate() {
+        let judged = deciding.nothing(webhook, nothing)?;
         // A refund of this part waits for a decision on its purchase.
-        topics.extend(key);
-        deciding.ledger.put_decision(&deciding.record(webhook, 0, None, &judged))?;
+        topics.extend(judged.key.clone());
+        let record = deciding.record(webhook, reading.facts.len() + number, None, &judged);
+        deciding.ledger.put_decision(&record)?;
         deciding.decided.decisions.push(judged.decision());
     }
     // A customer's own news comes first, then what waited for it, then what else the webhook states: older payments
@@ -203,6 +195,21 @@ impl Deciding<'_> {
 
     fn learn(&mut self, webhook: &Webhook, learned: &[Learned]) -> Result<Vec<String>, StoreError> {
         learn(self.ledger, &webhook.scope, learned, self.policy.organization_mode)
+    }
+
+    /// The verdict on what states nothing. Of an invoice that is settled in part it is one on the purchase.
+    fn nothing(&mut self, webhook: &Webhook, nothing: &Nothing) -> Result<Judged, StoreError> {
+        let (mut reason, mut message) = (nothing.reason, nothing.message.clone());
+        let key = nothing.part_of.as_ref().map(|invoice| purchase::key(&webhook.scope, invoice));
+        if let (Some(invoice), Some(key)) = (&nothing.part_of, &key) {
+            self.ledger.mention(webhook.id, invoice)?;
+            if self.ledger.reported(key)?.is_some() {
+                // The invoice is there already, so the part is no news of it.
+                (reason, message) = (Reason::AlreadyReported, format!("`{key}` was reported before"));
+            }
+        }
+        let trace = Trace::of(format!("a webhook of the type `{}`, which states nothing to decide", webhook.kind));
+        Ok(Judged { trace, ..Judged::new(Verdict::Ignore { reason, message }, key) })
     }
 
     /// For each fact the commercial state of its subscription as the directory knew it.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::checked::{Checked, Place, currency};
 use super::{Event, customer};
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Plan, Reading, StatedBy};
+use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Nothing, Plan, Reading, StatedBy};
 use crate::money::share;
 use crate::providers::ReadError;
 use crate::providers::json::{Look, NotUnderstood};
@@ -49,19 +49,28 @@ pub fn succeeded(event: &Event) -> Result<Reading, ReadError> {
     let owner_of_others = Some(owner.as_str()).filter(|_| customer::other_payer(event).is_none());
     let others = others(event, transaction, in_body, owner_of_others);
     facts.extend(others.map_err(|problem| event.not_understood(problem))?);
-    if facts.is_empty() {
-        return Ok(not_fully_paid(in_body.or_else(|| linked.iter().find_map(|link| link.text("invoice_id")))));
-    }
-    Ok(Reading { facts, ..Reading::default() })
+    let nothing = not_fully_paid(body_invoice, linked, facts.is_empty());
+    Ok(Reading { facts, nothing, ..Reading::default() })
 }
 
-/// Nothing is promised: what is left of the invoice may never be paid.
-fn not_fully_paid(invoice: Option<&str>) -> Reading {
+/// The invoices that the transaction does not complete, and at least one word where it completes none.
+fn not_fully_paid(body_invoice: Option<&Value>, linked: &[Value], is_all: bool) -> Vec<Nothing> {
+    let mut invoices: Vec<&str> = Vec::new();
+    let of_body = body_invoice.map(|invoice| (invoice.text("id"), invoice.text("status")));
+    let named = linked.iter().map(|link| (link.text("invoice_id"), link.text("invoice_status")));
+    for (invoice, status) in of_body.into_iter().chain(named) {
+        if let Some(invoice) = invoice.filter(|invoice| status != Some("paid") && !invoices.contains(invoice)) {
+            invoices.push(invoice);
+        }
+    }
+    // In the body it may be paid, and open in the list, which was made a moment before.
+    invoices.retain(|invoice| !of_body.is_some_and(|(id, status)| id == Some(*invoice) && status == Some("paid")));
+    // Nothing is promised: what is left of the invoice may never be paid.
     let message = "a part payment; if another one completes the invoice, that one is reported with all money collected";
-    let reading = Reading::nothing(Reason::NotFullyPaid, message);
-    match invoice {
-        Some(invoice) => reading.part_of(invoice),
-        None => reading,
+    let part = |part_of| Nothing { reason: Reason::NotFullyPaid, message: message.to_owned(), part_of };
+    match invoices.as_slice() {
+        [] if is_all => vec![part(None)],
+        invoices => invoices.iter().map(|invoice| part(Some((*invoice).to_owned()))).collect(),
     }
 }
 

@@ -191,11 +191,12 @@ mod tests {
         for (captured, refunded) in [(0, 10_000), (7000, 3000)] {
             let reading = stripe(KIND, authorised(captured, refunded));
             assert_eq!(reading.reason(), "not_successful", "{captured} captured");
-            let message = reading.nothing.unwrap().message;
+            let message = reading.only_nothing().message.clone();
             assert_eq!(message.contains("authorisation was cancelled"), captured == 0, "{message}");
             assert_eq!(message.contains("authorised and never captured"), captured > 0, "{message}");
         }
-        let nothing = stripe(KIND, charge(0)).nothing.unwrap();
+        let reading = stripe(KIND, charge(0));
+        let nothing = reading.only_nothing();
         assert_eq!(nothing.message, "nothing was refunded");
         let mut silent = authorised(0, 10_000);
         silent["captured"] = json!(null);
@@ -281,7 +282,7 @@ mod tests {
             let reading = stripe(kind, object.clone());
             assert_eq!(reading.reason(), reason, "{kind} {object}");
         }
-        let message = |object: Value| stripe("refund.failed", object).nothing.unwrap().message;
+        let message = |object: Value| stripe("refund.failed", object).only_nothing().message.clone();
         assert!(message(json!({})).contains("`failed`"));
         assert!(message(json!({ "status": "canceled" })).contains("`canceled`"));
     }

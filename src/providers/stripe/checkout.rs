@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(free.learned, [payment(SessionState::Paid, Some(0))]);
         let unpaid = session(json!({ "payment_status": "unpaid" }));
         assert_eq!(unpaid.learned, [payment(SessionState::Unpaid, None)]);
-        let message = &unpaid.nothing.as_ref().unwrap().message;
+        let message = &unpaid.only_nothing().message;
         assert!(message.contains("`payment_intent.succeeded`") && message.contains("async_payment_succeeded`"));
         for changes in [json!({ "payment_intent": null }), json!({ "amount_total": null })] {
             assert!(session(changes).learned.is_empty());

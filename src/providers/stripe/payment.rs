@@ -183,7 +183,7 @@ mod tests {
     fn the_payment_of_an_invoice_is_no_sale_of_its_own() {
         let reading = stripe(INTENT, intent(json!({ "invoice": { "id": "in_1" } })));
         assert_eq!(reading.reason(), "not_fully_paid");
-        let nothing = reading.nothing.as_ref().unwrap();
+        let nothing = reading.only_nothing();
         assert!(nothing.message.contains("the invoice `in_1`") && nothing.part_of.is_none());
         assert_eq!(reading.learned, [learned("pi_1", 7000), link("pi_1", None)]);
         let without = stripe(INTENT, intent(json!({ "invoice": "in_1", "amount_received": "7000" })));

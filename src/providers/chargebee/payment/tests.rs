@@ -338,20 +338,24 @@ fn a_line_recurs_where_its_invoice_does_and_it_is_of_a_plan_or_an_addon() {
 }
 
 #[test]
-fn a_part_payment_leaves_a_decision_on_the_invoice_in_the_body_else_on_the_first_that_is_named() {
-    let part_of = |of_invoice: Value, linked: Value| {
-        let nothing =
-            paid_by(changed(json!({ "status": "payment_due" }), of_invoice), json!({ "linked_invoices": linked }));
-        assert_eq!(nothing.reason(), "not_fully_paid");
-        nothing.nothing.unwrap().part_of
+fn a_part_payment_leaves_a_decision_on_each_invoice_that_it_does_not_complete() {
+    let parts = |of_invoice: Value, linked: Value| {
+        let reading = paid_by(of_invoice, json!({ "linked_invoices": linked }));
+        let parts = reading.nothing.into_iter().map(|nothing| (nothing.reason.as_str(), nothing.part_of));
+        (reading.facts.len(), parts.collect::<Vec<_>>())
     };
-    let link = |id: Value| json!({ "invoice_id": id, "invoice_status": "payment_due", "applied_amount": 5 });
-    let links = json!([link(json!("inv_2")), link(json!("inv_1"))]);
-    assert_eq!(part_of(json!({}), links.clone()).as_deref(), Some("inv_1"));
-    assert_eq!(part_of(json!({ "id": null }), links).as_deref(), Some("inv_2"));
-    assert_eq!(part_of(json!({ "id": null }), json!([link(Value::Null)])), None);
-    let nothing = paid_by(json!({}), json!({ "linked_invoices": [] })).nothing.unwrap();
-    assert_eq!((nothing.reason.as_str(), nothing.part_of), ("money_on_account", None));
+    let part = |invoice: &str| ("not_fully_paid", Some(invoice.to_owned()));
+    let due = |changes: Value| changed(json!({ "status": "payment_due" }), changes);
+    let link = |id: Value, status: &str| json!({ "invoice_id": id, "invoice_status": status, "applied_amount": 5 });
+    let links = json!([link(json!("inv_2"), "payment_due"), link(json!("inv_1"), "payment_due")]);
+    assert_eq!(parts(due(json!({})), links.clone()), (0, vec![part("inv_1"), part("inv_2")]));
+    assert_eq!(parts(due(json!({ "id": null })), links.clone()), (0, vec![part("inv_2"), part("inv_1")]));
+    let unnamed = json!([link(Value::Null, "payment_due")]);
+    assert_eq!(parts(due(json!({ "id": null })), unnamed), (0, vec![("not_fully_paid", None)]));
+    assert_eq!(parts(json!({}), links), (1, vec![part("inv_2")]), "the body says that its invoice is paid");
+    let both = json!([link(json!("inv_1"), "payment_due"), link(json!("inv_2"), "paid")]);
+    assert_eq!(parts(due(json!({})), both), (1, vec![part("inv_1")]));
+    assert_eq!(parts(json!({}), json!([])), (0, vec![("money_on_account", None)]));
 }
 
 #[test]

@@ -132,7 +132,8 @@ fn a_change_of_an_ended_one_is_not_reported_and_no_other_webhook_is_promised() {
         ("subscription_reactivated", "cancelled"),
         ("subscription_resumed", "transferred"),
     ] {
-        let nothing = about(kind, json!({ "status": status })).nothing.unwrap();
+        let reading = about(kind, json!({ "status": status }));
+        let nothing = reading.only_nothing();
         assert_eq!(nothing.reason.as_str(), "not_of_interest", "{kind} {status}");
         assert!(nothing.message.contains(&format!("`{status}`")), "{}", nothing.message);
     }
@@ -146,8 +147,12 @@ fn what_has_not_started_says_its_status() {
         ("subscription_started", "cancelled"),
         ("subscription_changed", "future"),
     ] {
-        let nothing = about(kind, json!({ "status": status })).nothing.unwrap();
-        assert_eq!((nothing.reason.as_str(), nothing.message), ("not_started", format!("its status is `{status}`")));
+        let reading = about(kind, json!({ "status": status }));
+        let nothing = reading.only_nothing();
+        assert_eq!(
+            (nothing.reason.as_str(), nothing.message.clone()),
+            ("not_started", format!("its status is `{status}`"))
+        );
     }
 }
 

@@ -83,7 +83,7 @@ fn net_is_the_share_of_the_money_that_is_no_tax() {
 fn only_a_fully_paid_invoice_is_a_purchase() {
     let open = paid(json!({ "status": "open" }));
     assert_eq!(open.reason(), "not_fully_paid");
-    assert_eq!(open.nothing.unwrap().part_of.as_deref(), Some("in_1"));
+    assert_eq!(open.only_nothing().part_of.as_deref(), Some("in_1"));
     for changes in [
         json!({ "status": null }),
         json!({ "status": null, "paid": true }),
@@ -412,7 +412,7 @@ fn a_payment_of_an_invoice_links_both_and_completes_nothing() {
         "id": "inpay_1", "invoice": "in_1", "amount_paid": 4000, "payment": { "payment_intent": "pi_1" },
     });
     let reading = stripe("invoice_payment.paid", object.clone());
-    let nothing = reading.nothing.as_ref().unwrap();
+    let nothing = reading.only_nothing();
     assert_eq!((reading.reason(), nothing.part_of.as_deref()), ("not_fully_paid", Some("in_1")));
     assert!(nothing.message.contains("`in_1`, which is reported when it is fully paid"));
     let link = PaymentLink { payment: "pi_1".into(), invoice: "in_1".into(), amount: Some(4000), charge_of: None };
@@ -420,7 +420,7 @@ fn a_payment_of_an_invoice_links_both_and_completes_nothing() {
 
     let unnamed = stripe("invoice_payment.paid", json!({ "id": "inpay_1", "payment": { "payment_intent": "pi_1" } }));
     assert_eq!((unnamed.reason(), unnamed.learned.len()), ("not_fully_paid", 0));
-    assert_eq!(unnamed.nothing.unwrap().part_of, None);
+    assert_eq!(unnamed.only_nothing().part_of, None);
 
     let mut odd = object;
     odd["amount_paid"] = json!("4000");
@@ -433,7 +433,7 @@ fn a_succeeded_payment_is_reported_by_the_invoice_that_it_completes() {
     assert_eq!(stripe("invoice.payment_succeeded", object(json!({}))).reason(), "reported_elsewhere");
     assert_eq!(stripe("invoice.payment_succeeded", json!({ "status": "open" })).reason(), "reported_elsewhere");
     let part = stripe("invoice.payment_succeeded", object(json!({ "status": "open" })));
-    assert_eq!((part.reason(), part.nothing.unwrap().part_of.as_deref()), ("not_fully_paid", Some("in_1")));
+    assert_eq!((part.reason(), part.only_nothing().part_of.as_deref()), ("not_fully_paid", Some("in_1")));
 }
 
 /// A line of what was sold once.
