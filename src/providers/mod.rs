@@ -201,7 +201,7 @@ pub enum ReadError {
     Missing { kind: String, field: &'static str },
     #[error(
         "{kind} with a `{field}` that is not understood: amounts, quantities and times are whole numbers in 64 bits, and a \
-         currency is three letters; nothing is reported by guess, so have the provider send it again or report it by hand"
+         currency is three letters; it is kept, and nothing is reported by guess"
     )]
     NotUnderstood { kind: String, field: String },
 }

@@ -70,7 +70,7 @@ fn fresh_answer(ledger: &mut dyn Ledger, ucc: &str, now: Timestamp) -> Result<Op
 pub enum Checked {
     /// The fact may be told; with what is odd about the code.
     Passed(Option<Warning>),
-    Stopped(Judged),
+    Stopped(Box<Judged>),
 }
 
 impl Judge<'_> {
@@ -138,7 +138,8 @@ impl Judge<'_> {
                 (Reason::LookingUp, format!("Cello is being asked about the code `{ucc}`"), LookUp::Now)
             }
         };
-        Checked::Stopped(self.hold(reason, message, topic(ASKED, fact, ucc), Some(key.to_owned()), Some(look_up)))
+        let topic = topic(ASKED, fact, ucc);
+        Checked::Stopped(Box::new(self.hold(reason, message, topic, Some(key.to_owned()), Some(look_up))))
     }
 
     /// Whether it is the end of a subscription that Cello was told of. It waits for the answer like everything else, so
@@ -175,5 +176,6 @@ fn unchecked(message: String) -> Checked {
 }
 
 fn stopped(reason: Reason, message: String, key: &str, again: Option<String>) -> Checked {
-    Checked::Stopped(Judged { again, ..Judged::new(Verdict::Ignore { reason, message }, Some(key.to_owned())) })
+    let judged = Judged::new(Verdict::Ignore { reason, message }, Some(key.to_owned()));
+    Checked::Stopped(Box::new(Judged { again, ..judged }))
 }

@@ -266,13 +266,14 @@ impl Deciding<'_> {
                 event_id: judge.webhook.event_id.clone(),
             });
         }
-        // Refunds wait for their purchase, whatever becomes of it. A payment that is no sale of its own has no key, and
+        // Refunds wait for their purchase, whatever becomes of it, or for the report that carries their payment. A payment that is no sale of its own has no key, and
         // waits itself for what is known of it.
         if let (Detail::InvoicePaid(invoice), Some(_), false) =
             (&fact.detail, &judged.key, matches!(judged.verdict, Verdict::Hold { .. }))
         {
             topics.push(purchase::key(&judge.webhook.scope, &invoice.id));
             topics.push(payment_topic(&judge.webhook.scope, &invoice.id));
+            topics.extend(judged.carried().map(|payment| payment_topic(&judge.webhook.scope, payment)));
         }
         if let (Some(subscription), Verdict::Send(_)) = (fact.detail.subscription(), &judged.verdict) {
             let known = self.ledger.subscription(&judge.webhook.scope, &subscription.id)?;

@@ -39,6 +39,17 @@ impl Judged {
         }
     }
 
+    /// The payments that a purchase carries to Cello.
+    pub fn carried(&self) -> impl Iterator<Item = &str> {
+        self.effects
+            .iter()
+            .flat_map(|effect| match effect {
+                Effect::Purchased { carried, .. } => &carried[..],
+                _ => &[],
+            })
+            .map(|(payment, _)| payment.as_str())
+    }
+
     pub fn decision(self) -> Decision {
         Decision { verdict: self.verdict, trace: self.trace }
     }

@@ -282,7 +282,7 @@ fn unreported(
     let before = others.fold(0_i64, |sum, (_, amount)| sum.saturating_add(amount));
     let left = total.saturating_sub(carried).saturating_sub(before).clamp(0, amount.max(0));
     let (payment, refund) = (payment.clone(), refund.id.clone());
-    Ok((left > 0).then(|| (left, Effect::UnreportedRefund { payment, refund, amount: left })))
+    Ok((left > 0).then_some((left, Effect::UnreportedRefund { payment, refund, amount: left })))
 }
 
 /// From one running total to a later one, in minor units.

@@ -260,7 +260,7 @@ impl Judge<'_> {
                 let ucc = pinned.as_deref().unwrap_or(&referral.ucc);
                 let of_code = match self.check_code(ledger, fact, referral, ucc, key)? {
                     Checked::Passed(warning) => warning,
-                    Checked::Stopped(judged) => return Ok(Judged { trace, ..judged }),
+                    Checked::Stopped(judged) => return Ok(Judged { trace, ..*judged }),
                 };
                 let (rule, key) = (matched.rule.to_owned(), key.clone());
                 let (customer, words) = (told.clone(), &plan_words);

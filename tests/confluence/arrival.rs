@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cello_relay::store::{Sqlite, Store, Wanted};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
+use crate::links::Links;
 use crate::relay::{Relay, Told, at};
 use crate::webhooks::Made;
 
@@ -19,15 +19,16 @@ pub enum Manner {
     Natural,
     /// All at once, after everything has happened, in any order.
     Heap,
-    /// Each within the three days in which providers try again.
+    /// Each within the three days in which providers try again; where a payment is attached to an invoice, links as
+    /// `Links` says.
     Late,
 }
 
 /// What Cello is told when `webhooks` arrive in the order that `rng` chooses.
 pub async fn play(like: &Relay, webhooks: &[Made], manner: Manner, rng: &mut Rng) -> Vec<Told> {
     let end = webhooks.iter().map(|(made, _)| *made).max().unwrap_or_default() + 4 * DAY;
-    let mut arrivals: Vec<(i64, &Value)> = Vec::new();
-    for (made, webhook) in webhooks {
+    let mut arrivals: Vec<(i64, usize)> = Vec::new();
+    for (number, (made, _)) in webhooks.iter().enumerate() {
         let times = if manner != Manner::Natural && rng.u8(..5) == 0 { 2 } else { 1 };
         for _ in 0..times {
             let at = match manner {
@@ -36,20 +37,26 @@ pub async fn play(like: &Relay, webhooks: &[Made], manner: Manner, rng: &mut Rng
                 Manner::Late if rng.bool() => made + rng.i64(0..60),
                 Manner::Late => made + rng.i64(0..3 * DAY - 60),
             };
-            arrivals.push((at, webhook));
+            arrivals.push((at, number));
         }
     }
+    let links = Links::of(webhooks);
     match manner {
         Manner::Natural => {}
         Manner::Heap => rng.shuffle(&mut arrivals),
-        Manner::Late => arrivals.sort_by_key(|(at, _)| *at),
+        Manner::Late => {
+            links.hurry(&mut arrivals, rng);
+            arrivals.sort_by_key(|(at, _)| *at);
+        }
     }
+    links.put_before_their_invoices(&mut arrivals);
     // Opening a file takes longer than all the rest.
     let on_disk = manner != Manner::Natural && rng.u8(..20) == 0;
     let mut place = Place::new(like, on_disk);
     let restless = manner != Manner::Natural && rng.bool();
     let mut told = Vec::new();
-    for (at, webhook) in arrivals {
+    for (at, number) in arrivals {
+        let (_, webhook) = &webhooks[number];
         place.wait_until(super::relay::at(at));
         place.relay.store_only(webhook).await;
         if restless {

@@ -15,16 +15,23 @@ pub fn webhooks(history: &History, moment: &Moment) -> Vec<Value> {
         Happening::Updated(_) => teller.event("customer_changed", json!({})),
         Happening::Deleted => teller.event("customer_deleted", json!({})),
         Happening::Subscription(what, before, now) => with_subscription(kind(what, before.as_ref()), now),
-        Happening::Paid(purchase) => teller.payment(purchase),
+        Happening::Paid(purchase) => teller.payment(purchase, None),
+        Happening::Attached(old, new) => teller.payment(new, Some(old)),
         Happening::Refunded(purchase, amount) => teller.refund("payment_refunded", "success", purchase, *amount),
+        Happening::Authorised(_) => return vec![],
     }];
+    match &moment.happening {
+        Happening::Refunded(purchase, _) if purchase.taken_off => told.push(teller.unpaid(purchase, "not_paid")),
+        Happening::Attached(old, _) => told.push(teller.unpaid(old, "voided")),
+        _ => {}
+    }
     for echo in 0..moment.echoes {
         match &moment.happening {
             Happening::Refunded(purchase, amount) => {
                 told.push(teller.refund("refund_initiated", "in_progress", purchase, *amount));
             }
             Happening::Paid(purchase @ Purchase { subscription: Some(known), .. }) => {
-                let mut part = teller.payment(purchase);
+                let mut part = teller.payment(purchase, None);
                 part["id"] = json!(format!("ev_{}_part{echo}", moment.number));
                 part["content"]["invoice"]["status"] = json!("payment_due");
                 part["content"]["invoice"]["amount_paid"] = json!(purchase.amount / 2);
@@ -73,7 +80,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn event(&self, kind: &str, mut content: Value) -> Value {
         // Invoices by themselves come without the customer.
-        if kind != "invoice_generated" {
+        if !matches!(kind, "invoice_generated" | "invoice_updated") {
             content["customer"] = self.customer(&self.moment.person);
         }
         json!({
@@ -134,14 +141,15 @@ impl Teller<'_> {
         object
     }
 
-    fn payment(&self, purchase: &Purchase) -> Value {
+    /// `attached` is the purchase whose payment was put on this invoice.
+    fn payment(&self, purchase: &Purchase, attached: Option<&Purchase>) -> Value {
         let at = START + self.moment.at;
         let id = invoice_id(purchase);
         let mut invoice = json!({
-            "id": id, "recurring": purchase.subscription.is_some(), "status": "paid", "currency_code": "EUR",
-            "amount_paid": purchase.amount, "total": purchase.amount, "tax": 0, "paid_at": at,
+            "id": id, "customer_id": self.moment.person.id(), "recurring": purchase.subscription.is_some(), "status": "paid", "currency_code": "EUR",
+            "amount_paid": purchase.paid, "total": purchase.paid, "tax": 0, "paid_at": at,
         });
-        let mut line = json!({ "amount": purchase.amount, "date_from": at, "date_to": at });
+        let mut line = json!({ "amount": purchase.paid, "date_from": at, "date_to": at });
         let items = self.form == Form::Chargebee2;
         match &purchase.subscription {
             Some(known) => {
@@ -158,9 +166,18 @@ impl Teller<'_> {
             }
         }
         invoice["line_items"] = json!([line]);
+        if items || attached.is_some() || purchase.round > 0 {
+            let of = |payment: &Purchase| {
+                json!({
+                    "txn_id": payment_id(payment), "applied_amount": payment.amount, "txn_status": "success",
+                    "txn_amount": payment.amount,
+                })
+            };
+            invoice["linked_payments"] = attached.into_iter().chain([purchase]).map(of).collect();
+        }
         let transaction = json!({
-            "id": format!("txn_{}", purchase.number), "type": "payment", "status": "success", "currency_code": "EUR",
-            "amount": purchase.amount, "date": at, "linked_invoices": [{
+            "id": payment_id(purchase), "customer_id": self.moment.person.id(), "type": "payment", "status": "success",
+            "currency_code": "EUR", "amount": purchase.amount, "date": at, "linked_invoices": [{
                 "invoice_id": id, "invoice_status": "paid", "applied_amount": purchase.amount,
             }],
         });
@@ -171,14 +188,26 @@ impl Teller<'_> {
         self.event("payment_succeeded", content)
     }
 
+    /// An invoice whose payment was taken off.
+    fn unpaid(&self, purchase: &Purchase, status: &str) -> Value {
+        let invoice = json!({
+            "id": invoice_id(purchase), "customer_id": self.moment.person.id(), "status": status,
+            "currency_code": "EUR", "amount_paid": 0, "total": purchase.paid, "linked_payments": [],
+        });
+        self.event("invoice_updated", json!({ "invoice": invoice }))
+    }
+
     fn refund(&self, kind: &str, status: &str, purchase: &Purchase, amount: i64) -> Value {
         let number = self.moment.number;
+        let invoice = purchase.attached_to.map_or_else(|| invoice_id(purchase), |to| format!("inv_{to}"));
+        let note =
+            json!({ "cn_id": format!("cn_{number}"), "applied_amount": amount, "cn_reference_invoice_id": invoice });
+        // A payment that was taken off its invoice is given back by itself.
+        let notes = if purchase.taken_off { vec![] } else { vec![note] };
         let transaction = json!({
-            "id": format!("txn_r{number}"), "type": "refund", "status": status, "currency_code": "EUR",
-            "amount": amount, "refunded_txn_id": format!("txn_{}", purchase.number), "linked_credit_notes": [{
-                "cn_id": format!("cn_{number}"), "applied_amount": amount,
-                "cn_reference_invoice_id": invoice_id(purchase),
-            }],
+            "id": format!("txn_r{number}"), "customer_id": self.moment.person.id(), "type": "refund", "status": status,
+            "currency_code": "EUR", "amount": amount, "refunded_txn_id": payment_id(purchase),
+            "linked_credit_notes": notes,
         });
         self.event(kind, json!({ "transaction": transaction }))
     }
@@ -186,4 +215,11 @@ impl Teller<'_> {
 
 pub fn invoice_id(purchase: &Purchase) -> String {
     format!("inv_{}", purchase.number)
+}
+
+pub fn payment_id(purchase: &Purchase) -> String {
+    match purchase.round {
+        0 => format!("txn_{}", purchase.number),
+        round => format!("txn_{}_{round}", purchase.number),
+    }
 }

@@ -1,5 +1,8 @@
 //! Makes a random history from a seed: always the same one from the same seed.
 
+#[path = "stories.rs"]
+mod stories;
+
 use fastrand::Rng;
 
 use crate::history::{Form, History, PRICES, Phase, Step, What, Word};
@@ -22,7 +25,7 @@ pub fn history(seed: u64) -> History {
         let echoes = if rng.u8(..8) == 0 { 1 } else { 0 };
         let lost = matches!(what, What::Paid { .. } | What::Created(_)) && rng.u8(..12) == 0;
         let number = steps.len();
-        steps.push(Step { number, at, customer, what, lost, echoes });
+        steps.push(Step { number, at, customer, what, lost, echoes, nameless: false });
     };
     // When and how the words are put on each customer.
     let mut to_mark: Vec<Vec<(i64, Vec<Word>)>> = vec![];
@@ -58,7 +61,9 @@ pub fn history(seed: u64) -> History {
         at += gap(&mut rng);
         step(&mut rng, at, customer, What::Deleted);
     }
-    History { form, organization_mode, account, steps }
+    let mut history = History { form, organization_mode, account, steps };
+    stories::add(&mut history, seed);
+    history
 }
 
 /// The words a customer is made with, and those that follow with the time of each.

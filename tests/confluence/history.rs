@@ -4,7 +4,10 @@
 //! A history is a list of steps, each of which can be taken out: a step that has lost what it builds on does not
 //! happen. Nothing here may use the relay's own code, or the right answer would be its opinion.
 
-use std::collections::BTreeMap;
+#[path = "happening.rs"]
+mod happening;
+
+use happening::World;
 
 /// Whose webhooks tell the history, and in which form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct Step {
     pub lost: bool,
     /// How many further webhooks, with ids of their own, tell the same.
     pub echoes: usize,
+    /// Whether the charge of a refund names no customer (Stripe).
+    pub nameless: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +69,10 @@ pub enum What {
     /// The provider tells of the customer for a reason that does not matter here.
     Touched,
     Deleted,
+    /// The customer is merged into another one, who holds its subscriptions and purchases from then on (Chargebee).
+    Merged {
+        into: usize,
+    },
     Started {
         subscription: usize,
         phase: Phase,
@@ -102,6 +111,32 @@ pub enum What {
     Refunded {
         invoice: usize,
         amount: i64,
+    },
+    /// A one-time sale by Checkout that is to be captured by hand (Stripe).
+    Authorised {
+        invoice: usize,
+        amount: i64,
+    },
+    /// All of it or a part is captured.
+    Captured {
+        invoice: usize,
+        amount: i64,
+    },
+    /// The payment of `invoice` is put on the new invoice `to`, which is paid with `paid` in all: from this payment as
+    /// far as it goes, the rest from a new one. At Stripe the payment is that of a one-time sale, and the invoice may take
+    /// less than all of it; at Chargebee the former invoice is voided.
+    Attached {
+        invoice: usize,
+        to: usize,
+        paid: i64,
+    },
+    /// The payment is taken off its invoice and given back without a credit note (Chargebee).
+    TakenOff {
+        invoice: usize,
+    },
+    /// An invoice without its payment is paid by another one.
+    PaidAnew {
+        invoice: usize,
     },
 }
 
@@ -183,10 +218,28 @@ pub struct Subscription {
 pub struct Purchase {
     pub number: usize,
     pub subscription: Option<Subscription>,
+    /// What its own payment brought.
     pub amount: i64,
+    /// What was paid for the invoice: more or less than `amount` where an older payment is attached to it.
+    pub paid: i64,
     pub refunded: i64,
     /// The address at the time of the purchase.
     pub email: String,
+    /// Who bought it.
+    pub customer: usize,
+    pub at: i64,
+    /// Whether a webhook that its report needs never arrives.
+    pub lost: bool,
+    /// How much was authorised, where it is captured by hand.
+    pub authorised: Option<i64>,
+    /// How often it was paid anew.
+    pub round: usize,
+    /// Whether its payment was taken off and given back.
+    pub taken_off: bool,
+    /// The purchase whose invoice its payment was put on.
+    pub attached_to: Option<usize>,
+    /// The purchase whose payment was put on its invoice.
+    pub attached_from: Option<usize>,
 }
 
 /// One step as it happened.
@@ -196,6 +249,8 @@ pub struct Moment {
     pub at: i64,
     pub lost: bool,
     pub echoes: usize,
+    pub nameless: bool,
+    /// Whom its webhooks name.
     pub person: Person,
     pub happening: Happening,
 }
@@ -209,153 +264,33 @@ pub enum Happening {
     /// With the subscription as it was before; `None` when it is new.
     Subscription(What, Option<Subscription>, Subscription),
     Paid(Purchase),
+    Authorised(Purchase),
+    /// The payment of the first is put on the invoice of the second.
+    Attached(Purchase, Purchase),
     /// This much of a purchase, which counts it in already.
     Refunded(Purchase, i64),
-}
-
-#[derive(Default)]
-struct World {
-    people: BTreeMap<usize, Person>,
-    subscriptions: BTreeMap<(usize, usize), Subscription>,
-    purchases: BTreeMap<(usize, usize), Purchase>,
 }
 
 impl History {
     /// What happens, step by step; steps that cannot happen are left out.
     pub fn moments(&self) -> Vec<Moment> {
-        let mut world = World::default();
+        let mut world = World::new(self.form);
         self.steps
             .iter()
             .filter_map(|step| {
-                let happening = world.happen(step)?;
-                let person = world.people[&step.customer].clone();
-                let Step { number, at, lost, echoes, .. } = *step;
-                Some(Moment { number, at, lost, echoes, person, happening })
+                let (customer, happening) = world.happen(step)?;
+                let person = world.person(customer);
+                let Step { number, at, lost, echoes, nameless, .. } = *step;
+                Some(Moment { number, at, lost, echoes, nameless, person, happening })
             })
             .collect()
-    }
-}
-
-impl World {
-    fn happen(&mut self, step: &Step) -> Option<Happening> {
-        let (at, customer) = (step.at, step.customer);
-        if let What::Created(words) = &step.what {
-            return self.create(step, words);
-        }
-        let person = self.people.get_mut(&customer).filter(|person| !person.deleted)?;
-        let before = person.clone();
-        let updated = |person: &mut Person| {
-            person.version = at;
-            Some(Happening::Updated(before.clone()))
-        };
-        match step.what.clone() {
-            What::Created(_) => None,
-            What::Marked(words) => {
-                mark(person, &words);
-                updated(person)
-            }
-            What::Moved => {
-                person.email = format!("moved{}@example.com", step.number);
-                updated(person)
-            }
-            What::Touched => updated(person),
-            What::Deleted => {
-                person.deleted = true;
-                Some(Happening::Deleted)
-            }
-            What::Paid { invoice, subscription, amount } => {
-                let subscription = match subscription {
-                    Some(number) => Some(
-                        self.subscriptions
-                            .get(&(customer, number))
-                            .filter(|known| known.began && known.phase != Phase::Ended)?
-                            .clone(),
-                    ),
-                    None => None,
-                };
-                let number = customer * 100 + invoice;
-                let purchase = Purchase { number, subscription, amount, refunded: 0, email: person.email.clone() };
-                let is_new = self.purchases.insert((customer, invoice), purchase.clone()).is_none();
-                is_new.then_some(Happening::Paid(purchase))
-            }
-            What::Refunded { invoice, amount } => {
-                let purchase = self.purchases.get_mut(&(customer, invoice))?;
-                let amount = amount.min(purchase.amount - purchase.refunded);
-                purchase.refunded += amount;
-                (amount > 0).then(|| Happening::Refunded(purchase.clone(), amount))
-            }
-            what => self.subscribe(step, what),
-        }
-    }
-
-    fn create(&mut self, step: &Step, words: &[Word]) -> Option<Happening> {
-        let mut person = Person {
-            number: step.customer,
-            created: step.at,
-            code: None,
-            user: None,
-            organization: None,
-            email: format!("first{}@example.com", step.customer),
-            version: step.at,
-            deleted: false,
-        };
-        mark(&mut person, words);
-        let is_new = !self.people.contains_key(&step.customer);
-        self.people.entry(step.customer).or_insert(person);
-        is_new.then_some(Happening::Created)
-    }
-
-    fn subscribe(&mut self, step: &Step, what: What) -> Option<Happening> {
-        use What::*;
-        let (Started { subscription, .. }
-        | Activated { subscription }
-        | Changed { subscription, .. }
-        | Stalled { subscription }
-        | Recovered { subscription }
-        | Untouched { subscription }
-        | Ended { subscription }) = what
-        else {
-            return None;
-        };
-        let key = (step.customer, subscription);
-        let before = self.subscriptions.get(&key).cloned();
-        let now = match (&what, before.clone()) {
-            (Started { phase, price, seats, .. }, None) => Subscription {
-                id: format!("sub_{}_{subscription}", step.customer),
-                phase: *phase,
-                price: *price,
-                seats: *seats,
-                began: *phase != Phase::Pending,
-                version: step.at,
-            },
-            (Started { .. }, Some(_)) | (_, None) => return None,
-            (_, Some(known)) => {
-                let mut now = Subscription { version: step.at, ..known };
-                match (&what, now.phase) {
-                    (_, Phase::Ended) => return None,
-                    (Activated { .. }, Phase::Pending | Phase::Trial) => now.phase = Phase::Active,
-                    (Stalled { .. }, Phase::Active) => now.phase = Phase::Stalled,
-                    (Recovered { .. }, Phase::Stalled) => now.phase = Phase::Active,
-                    (Ended { .. }, _) => now.phase = Phase::Ended,
-                    (Changed { price, seats, .. }, Phase::Active | Phase::Trial) => {
-                        (now.price, now.seats) = (*price, *seats);
-                    }
-                    (Untouched { .. }, Phase::Active | Phase::Trial) => {}
-                    _ => return None,
-                }
-                now.began |= now.phase == Phase::Active;
-                now
-            }
-        };
-        self.subscriptions.insert(key, now.clone());
-        Some(Happening::Subscription(what, before, now))
     }
 }
 
 pub const CODE: &str = "Rf3rr3dAbcd";
 pub const OTHER_CODE: &str = "0th3rC0d3xy";
 
-fn mark(person: &mut Person, words: &[Word]) {
+pub fn mark(person: &mut Person, words: &[Word]) {
     for word in words {
         match word {
             Word::Code => person.code = Some(CODE),

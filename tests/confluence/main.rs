@@ -12,6 +12,7 @@ mod compare;
 mod expected;
 mod generate;
 mod history;
+mod links;
 #[allow(dead_code, reason = "shared with the tests of deciding, which need more of it")]
 #[path = "../common/relay.rs"]
 mod relay;

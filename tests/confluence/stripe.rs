@@ -13,10 +13,15 @@ pub fn webhooks(history: &History, moment: &Moment) -> Vec<Value> {
         Happening::Updated(before) => vec![teller.customer_updated(before)],
         Happening::Deleted => vec![teller.event("customer.deleted", customer(&moment.person))],
         Happening::Subscription(what, before, now) => teller.subscription(what, before.as_ref(), now),
-        Happening::Paid(purchase) => match purchase.subscription {
-            Some(_) => teller.invoice(purchase),
-            None => vec![teller.session(purchase)],
+        Happening::Paid(purchase) => match (&purchase.subscription, purchase.authorised) {
+            (Some(_), _) => teller.invoice(purchase),
+            (None, Some(authorised)) => teller.capture(purchase, authorised),
+            (None, None) => teller.sale(purchase),
         },
+        Happening::Authorised(purchase) => {
+            vec![teller.session(purchase, "unpaid", purchase.authorised.unwrap_or_default())]
+        }
+        Happening::Attached(old, new) => teller.attached_invoice(old, new),
         Happening::Refunded(purchase, amount) => teller.refund(purchase, *amount),
     };
     // The same once more under another id; a change of a subscription would then be told by either of the two.
@@ -31,6 +36,20 @@ pub fn webhooks(history: &History, moment: &Moment) -> Vec<Value> {
         }
     }
     told
+}
+
+/// The link of an invoice from before the history.
+pub fn earlier_link(account: &str) -> Value {
+    let payment = json!({ "type": "payment_intent", "payment_intent": "pi_earlier" });
+    let mut event = json!({
+        "id": "evt_earlier_link", "object": "event", "api_version": "2025-03-31.basil", "type": "invoice_payment.paid",
+        "created": START, "livemode": false, "data": { "object": { "id": "inpay_earlier", "object": "invoice_payment",
+        "invoice": "in_earlier", "status": "paid", "amount_paid": 100, "payment": payment } },
+    });
+    if !account.is_empty() {
+        event["account"] = json!(account);
+    }
+    event
 }
 
 struct Teller<'a> {
@@ -161,11 +180,7 @@ impl Teller<'_> {
             "amount": purchase.amount, "quantity": subscription.seats, "currency": "eur",
             "period": { "start": at, "end": at + price.days * 86_400 },
         });
-        let mut invoice = json!({
-            "id": id, "object": "invoice", "customer": self.moment.person.id(), "currency": "eur", "status": "paid",
-            "amount_due": purchase.amount, "amount_paid": purchase.amount, "total": purchase.amount,
-            "customer_email": purchase.email, "status_transitions": { "paid_at": at },
-        });
+        let mut invoice = self.paid_invoice(purchase);
         let mut rest = vec![];
         if self.form == Form::StripeBasil {
             let details = json!({ "subscription": subscription.id, "metadata": {} });
@@ -174,10 +189,7 @@ impl Teller<'_> {
                 "subscription": subscription.id, "proration": false } });
             line["pricing"] =
                 json!({ "price_details": { "price": price.id, "product": format!("prod_{}", price.id) } });
-            let payment = json!({ "type": "payment_intent", "payment_intent": payment_id(purchase) });
-            let object = json!({ "id": format!("inpay_{id}"), "object": "invoice_payment", "invoice": id,
-                "status": "paid", "payment": payment });
-            rest.push(self.event("invoice_payment.paid", object));
+            rest.push(self.link(&id, &payment_id(purchase), None));
         } else {
             let (key, price) = self.price(subscription.price);
             line[key] = price;
@@ -195,25 +207,113 @@ impl Teller<'_> {
         if self.moment.echoes > 0 {
             told.push(self.event("invoice.payment_succeeded", invoice));
             told.push(self.event("charge.succeeded", self.charge(purchase)));
+            told.push(self.event("payment_intent.succeeded", self.intent(purchase)));
         }
         told
     }
 
+    fn paid_invoice(&self, purchase: &Purchase) -> Value {
+        json!({
+            "id": invoice_id(purchase), "object": "invoice", "customer": self.moment.person.id(), "currency": "eur",
+            "status": "paid", "amount_due": purchase.paid, "amount_paid": purchase.paid, "total": purchase.paid,
+            "customer_email": purchase.email, "status_transitions": { "paid_at": START + self.moment.at },
+        })
+    }
+
+    /// An invoice made by hand, which an earlier one-time sale pays wholly or in part.
+    fn attached_invoice(&self, old: &Purchase, new: &Purchase) -> Vec<Value> {
+        let mut invoice = self.paid_invoice(new);
+        let at = START + self.moment.at;
+        let parent = json!({ "type": "invoice_item_details", "invoice_item_details": { "invoice_item": "ii_1" } });
+        let line = json!({
+            "amount": new.paid, "quantity": 1, "currency": "eur", "period": { "start": at, "end": at }, "parent": parent,
+            "pricing": { "price_details": { "price": "price_extra", "product": "prod_extra" } },
+        });
+        invoice["billing_reason"] = json!("manual");
+        invoice["lines"] = json!({ "data": [line], "has_more": false });
+        let paid = self.event("invoice.paid", invoice);
+        let id = invoice_id(new);
+        let link = self.link(&id, &payment_id(old), Some(new.paid.min(old.amount)));
+        if new.paid < old.amount {
+            return vec![link, paid];
+        }
+        let mut told = vec![paid, link];
+        if new.amount > 0 {
+            let mut rest = self.link(&id, &payment_id(new), Some(new.amount));
+            rest["id"] = json!(format!("{}_rest", rest["id"].as_str().unwrap()));
+            told.push(rest);
+            told.push(self.event("payment_intent.succeeded", self.intent(new)));
+        }
+        told
+    }
+
+    fn link(&self, invoice: &str, payment: &str, amount: Option<i64>) -> Value {
+        let by = json!({ "type": "payment_intent", "payment_intent": payment });
+        let mut object = json!({
+            "id": format!("inpay_{invoice}_{payment}"), "object": "invoice_payment", "invoice": invoice,
+            "status": "paid", "payment": by,
+        });
+        if let Some(amount) = amount {
+            object["amount_paid"] = json!(amount);
+        }
+        self.event("invoice_payment.paid", object)
+    }
+
     /// A one-time sale by Checkout.
-    fn session(&self, purchase: &Purchase) -> Value {
+    fn sale(&self, purchase: &Purchase) -> Vec<Value> {
+        let mut told = vec![self.session(purchase, "paid", purchase.amount)];
+        if self.moment.echoes > 0 {
+            told.push(self.event("payment_intent.succeeded", self.intent(purchase)));
+        }
+        told
+    }
+
+    fn session(&self, purchase: &Purchase, status: &str, amount: i64) -> Value {
         let session = json!({
             "id": format!("cs_{}", purchase.number), "object": "checkout.session", "mode": "payment",
-            "payment_status": "paid", "amount_total": purchase.amount, "currency": "eur",
+            "payment_status": status, "amount_total": amount, "currency": "eur",
             "customer": self.moment.person.id(), "payment_intent": payment_id(purchase),
             "customer_details": { "email": purchase.email },
         });
         self.event("checkout.session.completed", session)
     }
 
+    /// What was authorised is captured by hand; the rest of it is released, which Stripe counts as refunded.
+    fn capture(&self, purchase: &Purchase, authorised: i64) -> Vec<Value> {
+        let charge = self.charge(purchase);
+        let mut told = vec![
+            self.event("payment_intent.succeeded", self.intent(purchase)),
+            self.event("charge.captured", charge.clone()),
+        ];
+        if purchase.amount < authorised && purchase.number.is_multiple_of(2) {
+            told.push(self.updated("charge.refunded", charge, json!({ "amount_refunded": 0 })));
+        }
+        told
+    }
+
+    fn intent(&self, purchase: &Purchase) -> Value {
+        let method = if purchase.authorised.is_some() { "manual" } else { "automatic" };
+        let mut intent = json!({
+            "id": payment_id(purchase), "object": "payment_intent", "amount": purchase.authorised.unwrap_or(purchase.amount),
+            "amount_received": purchase.amount, "capture_method": method, "currency": "eur", "status": "succeeded",
+            "customer": self.moment.person.id(), "latest_charge": charge_id(purchase),
+        });
+        if self.form != Form::StripeBasil {
+            intent["invoice"] = match purchase.subscription {
+                Some(_) => json!(invoice_id(purchase)),
+                None => Value::Null,
+            };
+        }
+        intent
+    }
+
     fn refund(&self, purchase: &Purchase, amount: i64) -> Vec<Value> {
-        let before = purchase.refunded - amount;
-        let mut told =
-            vec![self.updated("charge.refunded", self.charge(purchase), json!({ "amount_refunded": before }))];
+        let before = refunded_in_all(purchase) - amount;
+        let mut charge = self.charge(purchase);
+        if self.moment.nameless {
+            charge["customer"] = Value::Null;
+        }
+        let mut told = vec![self.updated("charge.refunded", charge, json!({ "amount_refunded": before }))];
         if self.moment.echoes > 0 {
             let refund = json!({
                 "id": format!("re_{}", self.moment.number), "object": "refund", "amount": amount, "currency": "eur",
@@ -226,10 +326,13 @@ impl Teller<'_> {
 
     fn charge(&self, purchase: &Purchase) -> Value {
         let mut charge = json!({
-            "id": charge_id(purchase), "object": "charge", "amount": purchase.amount, "currency": "eur",
-            "amount_refunded": purchase.refunded, "customer": self.moment.person.id(),
-            "payment_intent": payment_id(purchase),
+            "id": charge_id(purchase), "object": "charge", "amount": purchase.authorised.unwrap_or(purchase.amount),
+            "currency": "eur", "amount_refunded": refunded_in_all(purchase), "customer": self.moment.person.id(),
+            "payment_intent": payment_id(purchase), "captured": true,
         });
+        if self.form != Form::Stripe2019 || purchase.authorised.is_some() {
+            charge["amount_captured"] = json!(purchase.amount);
+        }
         if self.form != Form::StripeBasil && purchase.subscription.is_some() {
             charge["invoice"] = json!(invoice_id(purchase));
         }
@@ -237,11 +340,16 @@ impl Teller<'_> {
     }
 }
 
+/// What Stripe counts as refunded, which includes what was authorised and never captured.
+pub fn refunded_in_all(purchase: &Purchase) -> i64 {
+    purchase.authorised.map_or(0, |authorised| authorised - purchase.amount) + purchase.refunded
+}
+
 /// What makes the purchase one purchase.
 pub fn invoice_id(purchase: &Purchase) -> String {
-    match purchase.subscription {
-        Some(_) => format!("in_{}", purchase.number),
-        None => payment_id(purchase),
+    match (&purchase.subscription, purchase.attached_from) {
+        (None, None) => payment_id(purchase),
+        _ => format!("in_{}", purchase.number),
     }
 }
 

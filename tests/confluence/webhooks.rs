@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::history::History;
+use crate::history::{Happening, History, Moment};
 use crate::{chargebee, stripe};
 
 /// A webhook and when it was made, in seconds since the start.
@@ -19,5 +19,8 @@ pub fn webhooks(history: &History) -> Vec<Made> {
         };
         webhooks.into_iter().map(|webhook| (moment.at, webhook))
     });
-    told.collect()
+    let is_attached = |moment: &Moment| matches!(moment.happening, Happening::Attached(..));
+    // The account is known to send links: this one is of an invoice that nobody asks about.
+    let earlier = moments.iter().find(|moment| history.form.is_stripe() && is_attached(moment));
+    earlier.map(|_| (0, stripe::earlier_link(history.account))).into_iter().chain(told).collect()
 }

@@ -132,3 +132,30 @@ async fn a_late_code_brings_no_change_of_a_subscription_where_nothing_had_change
     relay.receive(&chargebee::event("customer_changed", 45 * DAY, json!({ "customer": customer }))).await;
     assert_eq!(relay.told_keys().await, ["signup:usr_1"]);
 }
+
+/// The refund names the invoice, whose report carries the payment that was taken off; its own payment comes last.
+#[tokio::test]
+async fn a_refund_of_an_invoice_paid_anew_waits_for_the_report_of_its_own_payment() {
+    let customer = || chargebee::customer(0, referred());
+    let paid = |second: i64| chargebee::payment(second, customer(), chargebee::invoice("inv_1", "paid", 3000));
+    let back = |second: i64, payment: &str, noted: bool| {
+        let mut refund = chargebee::refund(second, customer(), "inv_1", 3000);
+        refund["content"]["transaction"]["refunded_txn_id"] = json!(payment);
+        if !noted {
+            refund["content"]["transaction"]["linked_credit_notes"] = json!([]);
+        }
+        refund
+    };
+    let created = chargebee::event("customer_created", 0, json!({ "customer": customer() }));
+    let history = [created, paid(10), back(20, "txn_10", false), paid(30), back(40, "txn_30", true)];
+    let relay = Relay::new();
+    for order in super::orders(history.len()) {
+        let webhooks: Vec<Value> = order.iter().map(|place| history[*place].clone()).collect();
+        let told = play(&relay, &webhooks).await;
+        let keys: Vec<&str> = told.iter().map(|told| told.key.as_str()).collect();
+        assert_eq!(keys.len(), 5, "{order:?}: {keys:?}");
+        for refund in ["refund:chargebee:txn_20", "refund:chargebee:txn_40"] {
+            assert!(keys.contains(&refund), "{order:?}: {keys:?}");
+        }
+    }
+}
