@@ -266,8 +266,8 @@ impl Deciding<'_> {
                 event_id: judge.webhook.event_id.clone(),
             });
         }
-        // Refunds wait for their purchase, whatever becomes of it, or for the report that carries their payment. A payment that is no sale of its own has no key, and
-        // waits itself for what is known of it.
+        // Refunds wait for their purchase, whatever becomes of it, or for the report that carries their payment. A payment
+        // that is no sale of its own has no key, and waits itself for what is known of it.
         if let (Detail::InvoicePaid(invoice), Some(_), false) =
             (&fact.detail, &judged.key, matches!(judged.verdict, Verdict::Hold { .. }))
         {

@@ -66,6 +66,16 @@ struct Known {
     carried: Vec<Carried>,
 }
 
+/// How much of a payment no report carries; `None` where nothing tells how much it brought.
+pub fn left_of(ledger: &mut dyn Ledger, scope: &Scope, payment: &str) -> Result<Option<i64>, StoreError> {
+    let Some(total) = ledger.payment(scope, payment)?.and_then(|payment| payment.amount) else { return Ok(None) };
+    Ok(Some(not_carried(total, &ledger.carried_of_payment(scope, payment)?)))
+}
+
+fn not_carried(total: i64, carried: &[Carried]) -> i64 {
+    carried.iter().fold(total, |left, carried| left.saturating_sub(carried.amount)).max(0)
+}
+
 fn share_of(paid: i64, outside: i64, payments: Vec<Known>) -> Share {
     if paid <= 0 {
         return Share { new: paid, ..Share::default() };
@@ -78,8 +88,7 @@ fn share_of(paid: i64, outside: i64, payments: Vec<Known>) -> Share {
     for Known { applied, total, carried } in sized.into_iter().chain(whole) {
         let took = applied.amount.unwrap_or(rest).clamp(0, rest);
         rest -= took;
-        let elsewhere = carried.iter().fold(0_i64, |sum, carried| sum.saturating_add(carried.amount));
-        let left = total.map_or(took, |total| total.saturating_sub(elsewhere).max(0));
+        let left = total.map_or(took, |total| not_carried(total, &carried));
         let new = took.min(left);
         if new > 0 {
             share.carried.push((applied.payment, new));
@@ -166,9 +175,7 @@ pub fn attach(ledger: &mut dyn Ledger, scope: &Scope, link: &PaymentLink) -> Res
         return Ok(());
     }
     let took = link.amount.unwrap_or(purchase.unlinked).clamp(0, purchase.unlinked);
-    let elsewhere = carried.iter().fold(0_i64, |sum, carried| sum.saturating_add(carried.amount));
-    let total = ledger.payment(scope, &link.payment)?.and_then(|payment| payment.amount);
-    let amount = took.min(total.map_or(took, |total| total.saturating_sub(elsewhere).max(0)));
+    let amount = took.min(left_of(ledger, scope, &link.payment)?.unwrap_or(took));
     purchase.unlinked -= took;
     ledger.put_purchase(scope, &link.invoice, &purchase)?;
     if amount > 0 {

@@ -3,7 +3,7 @@
 //! Written once, when the rules have matched. Nothing of a customer goes in that is not named here.
 
 use super::policy::Policy;
-use super::{purchase, refund};
+use super::{purchase, refund::amount};
 use crate::attribution::{Referral, is_well_formed};
 use crate::decision::{Warning, WarningCode};
 use crate::facts::{Detail, Fact};
@@ -15,7 +15,7 @@ use crate::trace::Told;
 #[derive(Default)]
 pub struct Resolved {
     pub plan: purchase::Resolution,
-    pub refund: Option<refund::Resolution>,
+    pub refund: Option<amount::Resolution>,
 }
 
 /// Everything a referral event is written from.

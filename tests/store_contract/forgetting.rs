@@ -12,6 +12,7 @@ contract! {
     without_the_order_nothing_is_erased,
     what_is_not_over_keeps_everything,
     nobody_else_is_forgotten,
+    what_was_reported_for_a_person_is_found_whomever_its_webhook_names,
     a_customer_of_whom_only_decisions_tell_is_forgotten_too,
     nothing_is_found_under_the_name_of_a_thing,
 }
@@ -43,7 +44,8 @@ async fn known(store: &AnyStore, id: &'static str) -> [i64; 2] {
         ledger.put_customer(&scope(), &customer(id))?;
         ledger.put_decision(&DecisionRecord { customer: Some(id.into()), ..decision(told, DecisionState::Send) })?;
         let event = event(told, id, &format!("purchase:{id}"));
-        ledger.add_referral_event(&NewReferralEvent { body: r#"{"price":1,"email":"ann"}"#.into(), ..event })?;
+        let (body, customer) = (r#"{"price":1,"email":"ann"}"#.into(), Some(id.into()));
+        ledger.add_referral_event(&NewReferralEvent { body, customer, ..event })?;
         ledger.settle_webhook(told, WebhookState::Mapped, None)?;
         ledger.mention(other, id)?;
         ledger.put_decision(&DecisionRecord { fact_kind: String::new(), ..decision(other, DecisionState::Ignore) })?;
@@ -143,6 +145,31 @@ async fn nobody_else_is_forgotten(store: AnyStore) {
     for id in ["cus_2", "cus_3"] {
         assert!(store.customers(id).await.unwrap()[0].customer.email.is_some(), "{id}");
     }
+}
+
+/// As where customers were merged, and the money of one goes back to the other.
+async fn what_was_reported_for_a_person_is_found_whomever_its_webhook_names(store: AnyStore) {
+    known(&store, "cus_1").await;
+    try_one(&store, 3, Then::Delivered).await;
+    let refund = stored(&store, "evt_refund").await;
+    transact(&store, move |ledger| {
+        ledger.put_decision(&DecisionRecord {
+            customer: Some("cus_survivor".into()),
+            ..decision(refund, DecisionState::Send)
+        })?;
+        let (body, customer) = (r#"{"price":1,"email":"ann"}"#.into(), Some("cus_1".into()));
+        let event = event(refund, "usr_cus_1", "refund:1");
+        ledger.add_referral_event(&NewReferralEvent { body, customer, ..event })?;
+        ledger.settle_webhook(refund, WebhookState::Mapped, None)
+    })
+    .await
+    .unwrap();
+    try_one(&store, 4, Then::Delivered).await;
+
+    let forgotten = forget(&store, "cus_1").await;
+
+    assert_eq!((forgotten.webhooks, forgotten.referral_events), (3, 2));
+    assert!(!has_body(&store, refund).await);
 }
 
 async fn a_customer_of_whom_only_decisions_tell_is_forgotten_too(store: AnyStore) {

@@ -6,7 +6,8 @@ use crate::decision::Reason;
 use crate::facts::{Fact, Refund};
 use crate::relay::judged::Judged;
 use crate::relay::purchase;
-use crate::relay::refund::{self, Given, Purchase};
+use crate::relay::refund::amount::{self, Given};
+use crate::relay::refund::{self, Purchase};
 use crate::relay::writing::Resolved;
 use crate::store::{Ledger, StoreError};
 
@@ -33,7 +34,7 @@ impl Judge<'_> {
                         Err(judged) => return Ok(judged),
                     },
                 };
-                let given = refund::amount(ledger, scope, refund, &found)?;
+                let given = amount::of_found(ledger, scope, refund, &found)?;
                 self.of_purchase(ledger, case, given, purchase_key)
             }
             Purchase::NotReported { message, again } => Ok(self.not_reported(message, key, again)),
@@ -52,7 +53,7 @@ impl Judge<'_> {
             Purchase::Unknown { invoice: Some(invoice), waits_for, .. } => {
                 match self.case_of_customer(ledger, fact, Some(key))? {
                     Ok(case) => {
-                        let given = refund::without_purchase(ledger, scope, refund, &invoice)?;
+                        let given = amount::without_purchase(ledger, scope, refund, &invoice)?;
                         self.of_purchase(ledger, case, given, waits_for)
                     }
                     Err(judged) => Ok(Judged { other_topic: Some(waits_for), ..judged }),
