@@ -53,7 +53,7 @@ pub fn decide(
     webhook: &Webhook,
     now: Timestamp,
 ) -> Result<Decided, StoreError> {
-    let mut deciding = Deciding { ledger, policy, now, decided: Decided::default() };
+    let mut deciding = Deciding { ledger, policy, now, reached: webhook.received_at, decided: Decided::default() };
     let reading = match deciding.read(webhook) {
         Ok(reading) => reading,
         Err(Unread { problem, learned }) => {
@@ -108,7 +108,7 @@ pub fn decide_again(
     looked_up: &LookedUp,
     now: Timestamp,
 ) -> Result<Decided, StoreError> {
-    let mut deciding = Deciding { ledger, policy, now, decided: Decided::default() };
+    let mut deciding = Deciding { ledger, policy, now, reached: now, decided: Decided::default() };
     let Some(webhook) = deciding.ledger.webhook(held.webhook_id)? else { return Ok(deciding.decided) };
     let mut topics = deciding.learn(&webhook, &looked_up.learned)?;
     if let CodeAsked::Answered(answer) = &looked_up.code {
@@ -140,7 +140,7 @@ pub fn open_questions(
     now: Timestamp,
 ) -> Result<Option<OpenQuestions>, StoreError> {
     let Some(webhook) = ledger.webhook(held.webhook_id)? else { return Ok(None) };
-    let deciding = Deciding { ledger, policy, now, decided: Decided::default() };
+    let deciding = Deciding { ledger, policy, now, reached: now, decided: Decided::default() };
     let Ok(reading) = deciding.read(&webhook) else { return Ok(None) };
     let Some(fact) = reading.facts.get(held.fact) else { return Ok(None) };
     let questions = questions(deciding.ledger, &webhook.scope, fact, &held.topic, policy.organization_mode)?;
@@ -158,6 +158,9 @@ struct Deciding<'a> {
     ledger: &'a mut dyn Ledger,
     policy: &'a Policy,
     now: Timestamp,
+    /// Up to when all that was received is decided. A fact's time is not up before: what it waits for may stand behind
+    /// this webhook in the queue.
+    reached: Timestamp,
     decided: Decided,
 }
 
@@ -360,7 +363,7 @@ impl Deciding<'_> {
             reading: &reading,
             before: None,
             looked_up,
-            held_until: held.deadline,
+            held_until: held.deadline.filter(|until| *until <= self.reached),
             now: self.now,
         };
         let decisions = self.decide_fact(&judge, held.fact, fact, topics)?;

@@ -15,10 +15,12 @@ use super::{payments, purchase};
 /// Where a refund's purchase stands.
 pub enum Purchase {
     Reported(Found),
-    /// It was decided not to report it. With what has the refund decided again.
+    /// It was decided not to report it. With what has the refund decided again: a report of it, or one that carries the
+    /// refunded payment.
     NotReported {
         message: String,
         again: String,
+        or: Option<String>,
     },
     /// It is there and held.
     Undecided {
@@ -65,11 +67,11 @@ pub fn find(ledger: &mut dyn Ledger, scope: &Scope, refund: &Refund) -> Result<P
                 true => Told::directory("a sale without an invoice goes by its payment"),
                 false => Told::directory(format!("the payment `{payment}` settled it")),
             };
-            match of_purchase(ledger, scope, &id, told)? {
+            match of_purchase(ledger, scope, &id, told, &payments)? {
                 // A report whose payments are all known, and this is none of them.
                 Purchase::Reported(found) if carries_others_alone(ledger, scope, &found.id)? => {}
-                Purchase::NotReported { message, again } => {
-                    not_reported.get_or_insert(Purchase::NotReported { message, again });
+                ignored @ Purchase::NotReported { .. } => {
+                    not_reported.get_or_insert(ignored);
                 }
                 Purchase::Unknown { .. } if id == *payment => {}
                 found => return Ok(found),
@@ -151,17 +153,23 @@ fn of_named_invoice(
     invoice: &str,
     payments: &[String],
 ) -> Result<Purchase, StoreError> {
-    let purchase = of_purchase(ledger, scope, invoice, Told::webhook("the refund names it"))?;
+    let purchase = of_purchase(ledger, scope, invoice, Told::webhook("the refund names it"), payments)?;
     Ok(match purchase {
         Purchase::Reported(found) if !payments.is_empty() && carries_others_alone(ledger, scope, &found.id)? => {
             let message = format!("`{}` was never reported: other payments settled `{invoice}`", payments[0]);
-            Purchase::NotReported { message, again: payment_topic(scope, &payments[0]) }
+            Purchase::NotReported { message, again: payment_topic(scope, &payments[0]), or: None }
         }
         purchase => purchase,
     })
 }
 
-fn of_purchase(ledger: &mut dyn Ledger, scope: &Scope, id: &str, told: Told) -> Result<Purchase, StoreError> {
+fn of_purchase(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    id: &str,
+    told: Told,
+    payments: &[String],
+) -> Result<Purchase, StoreError> {
     let key = purchase::key(scope, id);
     if let Some(reported) = ledger.reported(&key)? {
         return Ok(Purchase::Reported(Found { id: id.to_owned(), reported, payment: None, told }));
@@ -171,6 +179,7 @@ fn of_purchase(ledger: &mut dyn Ledger, scope: &Scope, id: &str, told: Told) -> 
         Some(DecisionState::Ignore) => Purchase::NotReported {
             message: format!("the purchase `{id}` was not reported, so its refund is not either"),
             again: key,
+            or: payments.first().map(|payment| payment_topic(scope, payment)),
         },
         Some(_) => Purchase::Undecided { message, waits_for: key },
         None => Purchase::Unknown { invoice: Some(id.to_owned()), message, waits_for: key },

@@ -166,15 +166,16 @@ impl Teller<'_> {
             }
         }
         invoice["line_items"] = json!([line]);
-        if items || attached.is_some() || purchase.round > 0 {
-            let of = |payment: &Purchase| {
-                json!({
-                    "txn_id": payment_id(payment), "applied_amount": payment.amount, "txn_status": "success",
-                    "txn_amount": payment.amount,
-                })
-            };
-            invoice["linked_payments"] = attached.into_iter().chain([purchase]).map(of).collect();
-        }
+        let of = |payment: &Purchase| {
+            json!({
+                "txn_id": payment_id(payment), "applied_amount": payment.amount, "txn_status": "success",
+                "txn_amount": payment.amount,
+            })
+        };
+        // The payment of a webhook may be missing in the list of its invoice.
+        let is_listed = items || attached.is_some() || purchase.round > 0;
+        let listed = attached.into_iter().chain(Some(purchase).filter(|_| is_listed));
+        invoice["linked_payments"] = listed.map(of).collect();
         let transaction = json!({
             "id": payment_id(purchase), "customer_id": self.moment.person.id(), "type": "payment", "status": "success",
             "currency_code": "EUR", "amount": purchase.amount, "date": at, "linked_invoices": [{

@@ -37,7 +37,9 @@ impl Judge<'_> {
                 let given = amount::of_found(ledger, scope, refund, &found)?;
                 self.of_purchase(ledger, case, given, purchase_key)
             }
-            Purchase::NotReported { message, again } => Ok(self.not_reported(message, key, again)),
+            Purchase::NotReported { message, again, or } => {
+                Ok(Judged { other_topic: or, ..self.not_reported(message, key, again) })
+            }
             Purchase::Undecided { message, waits_for } => {
                 let look_up = if refund.invoice.is_none() { self.look_up_again() } else { None };
                 Ok(self.hold(Reason::PurchaseUnseen, message, waits_for, Some(key), look_up))
