@@ -42,14 +42,13 @@ pub async fn play(like: &Relay, webhooks: &[Made], manner: Manner, rng: &mut Rng
     }
     let links = Links::of(webhooks);
     match manner {
-        Manner::Natural => {}
-        Manner::Heap => rng.shuffle(&mut arrivals),
-        Manner::Late => {
-            links.hurry(&mut arrivals, rng);
-            arrivals.sort_by_key(|(at, _)| *at);
+        Manner::Natural => links.put_before_their_invoices(&mut arrivals),
+        Manner::Heap => {
+            rng.shuffle(&mut arrivals);
+            links.put_before_their_invoices(&mut arrivals);
         }
+        Manner::Late => links.order(&mut arrivals, rng),
     }
-    links.put_before_their_invoices(&mut arrivals);
     // Opening a file takes longer than all the rest.
     let on_disk = manner != Manner::Natural && rng.u8(..20) == 0;
     let mut place = Place::new(like, on_disk);

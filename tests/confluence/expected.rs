@@ -19,15 +19,20 @@
 //!   a payment's refunds name either invoice. All else about both is compared as everywhere;
 //! - *paid anew*: whichever payment of an invoice arrives first goes by the key of the invoice alone.
 //!
-//! Two limits of attached payments are by design and not generated (see `arrival.rs`): a link that arrives more than a
+//! Two limits of attached payments are by design and not generated (see `links.rs`): a link that arrives more than a
 //! day after both the sale and the invoice, and one that arrives after an invoice which took less than the sale. The
 //! payment is then reported twice, the first time with a warning. So are sums of two users, where a customer is merged
 //! into another between the purchases.
 
+#[path = "expected/attached.rs"]
 mod attached;
+#[path = "expected/referred.rs"]
 mod referred;
+#[path = "expected/refund.rs"]
 mod refund;
+#[path = "expected/subscription.rs"]
 mod subscription;
+#[path = "expected/writer.rs"]
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -51,8 +51,15 @@ impl Links {
         links
     }
 
+    /// Puts `arrivals`, each the time and the number of a webhook, in an order in which every payment can be reported once.
+    pub fn order(&self, arrivals: &mut [(i64, usize)], rng: &mut Rng) {
+        self.hurry(arrivals, rng);
+        arrivals.sort_by_key(|(at, _)| *at);
+        self.put_before_their_invoices(arrivals);
+    }
+
     /// Lets each link arrive within the day after the later of what it links.
-    pub fn hurry(&self, arrivals: &mut [(i64, usize)], rng: &mut Rng) {
+    fn hurry(&self, arrivals: &mut [(i64, usize)], rng: &mut Rng) {
         for (at, _) in arrivals.iter_mut().filter(|(_, it)| Some(*it) == self.earlier) {
             *at = 0;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cello_relay::store::{EventState, PastEvent, Store, WebhookState};
 use serde_json::Value;
 
+use crate::compare;
 use crate::world::World;
 
 pub async fn all(world: &World<'_>) -> Result<(), String> {
@@ -105,15 +106,19 @@ fn order(world: &World<'_>, events: &[PastEvent], received: &[Value]) -> Result<
     Ok(())
 }
 
-/// With the same rules and a clock that is right, trouble changes nothing of what Cello is told, save what depends on an
-/// event that a person discarded.
+/// With the same rules and a clock that is right, Cello is told what follows from the history, and trouble changes nothing
+/// of it, save what depends on an event that a person discarded.
 async fn undisturbed(world: &World<'_>, events: &[PastEvent]) -> Result<(), String> {
     let independent = |bodies: &BTreeMap<String, Value>| -> BTreeMap<String, Value> {
         let of_discarded = |(key, body): &(&String, &Value)| depends_on_discarded(events, key, body);
         let left = bodies.iter().filter(|event| !of_discarded(event));
         left.map(|(key, body)| (key.clone(), body.clone())).collect()
     };
-    let wanted = independent(&World::undisturbed(world.relays, world.seed).await);
+    let told = World::undisturbed(world.relays, world.seed).await;
+    if let Some(problem) = compare::problem(&world.expected, &told) {
+        return Err(format!("without any trouble: {problem}"));
+    }
+    let wanted = independent(&told.iter().map(|told| (told.key.clone(), told.json())).collect());
     let bodies = independent(&world.bodies);
     if wanted != bodies {
         let keys = |bodies: &BTreeMap<String, Value>| bodies.keys().cloned().collect::<Vec<_>>();

@@ -2,7 +2,8 @@
 //!
 //! Webhooks arrive late, twice and in any order; the disk refuses, or writes and does not say so; Cello is down, slow to
 //! say what it took, or cut off in the middle; the process dies between any two steps of its work; in wild histories
-//! the clock jumps and the rules change as well. Then all trouble ends, time passes, and what must be true is checked.
+//! the clock jumps and the rules change as well. Then all trouble ends, time passes, and what must be true is checked;
+//! where no history is wild, also that Cello is told what follows from it, computed as in `tests/confluence`.
 //!
 //! Everything comes from a seed. `SIMULATION_SEEDS=5000 cargo test --test simulation` plays more of them,
 //! `SIMULATION_SEED=17` one; seeds that failed once are kept in `SEEDS` and come first.
@@ -11,10 +12,15 @@
 #[path = "../confluence/chargebee.rs"]
 mod chargebee;
 mod checks;
+#[path = "../confluence/compare.rs"]
+mod compare;
 #[allow(dead_code, reason = "shared with the tests of delivery, which need more of it")]
 #[path = "../common/cutting_proxy.rs"]
 mod cutting_proxy;
 mod disk;
+#[allow(dead_code, reason = "shared with the tests of confluence, which need more of it")]
+#[path = "../confluence/expected.rs"]
+mod expected;
 #[path = "../confluence/generate.rs"]
 mod generate;
 #[allow(dead_code, reason = "shared with the tests of confluence, which need more of it")]
@@ -22,6 +28,8 @@ mod generate;
 mod history;
 #[path = "../common/in_front.rs"]
 mod in_front;
+#[path = "../confluence/links.rs"]
+mod links;
 #[allow(dead_code, reason = "shared with the tests of deciding, which need more of it")]
 #[path = "../common/relay.rs"]
 mod relay;

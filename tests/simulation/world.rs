@@ -22,9 +22,11 @@ use tokio::sync::Notify;
 use crate::Relays;
 use crate::cutting_proxy::{Cut, CuttingProxy};
 use crate::disk::Disk;
+use crate::expected::{Expected, expected};
 use crate::generate;
 use crate::in_front::Front;
-use crate::relay::{Relay, at};
+use crate::links::Links;
+use crate::relay::{Relay, Told, at};
 use crate::webhooks::{Made, webhooks};
 
 const DAY: i64 = 86_400;
@@ -36,6 +38,8 @@ pub struct World<'a> {
     /// Whether the clock jumps and the rules change. In a steady history it is known what must be told.
     pub is_wild: bool,
     arrivals: Vec<Made>,
+    /// What Cello must be told, as far as the order of arrival leaves it open.
+    pub expected: Vec<Expected>,
     pub store: Arc<Front<Disk>>,
     pub cello: Sandbox,
     proxy: CuttingProxy,
@@ -61,14 +65,16 @@ impl<'a> World<'a> {
         let mut history = generate::history(seed);
         // The relays are set up for people.
         history.organization_mode = false;
+        let (expected, made) = (expected(&history), webhooks(&history));
         let mut arrivals = Vec::new();
-        for (made, webhook) in webhooks(&history) {
+        for (number, (made, _)) in made.iter().enumerate() {
             for _ in 0..if rng.u8(..4) == 0 { 2 } else { 1 } {
                 let late = if rng.bool() { rng.i64(0..60) } else { rng.i64(0..3 * DAY - 60) };
-                arrivals.push((made + late, webhook.clone()));
+                arrivals.push((made + late, number));
             }
         }
-        arrivals.sort_by_key(|(at, _)| *at);
+        Links::of(&made).order(&mut arrivals, &mut rng);
+        let arrivals = arrivals.into_iter().map(|(at, number)| (at, made[number].1.clone())).collect();
 
         let cello = Sandbox::start("127.0.0.1:0").await.unwrap();
         let proxy = CuttingProxy::start(&cello.base_url).await;
@@ -88,6 +94,7 @@ impl<'a> World<'a> {
             seed,
             is_wild,
             arrivals,
+            expected,
             store,
             cello,
             proxy,
@@ -151,8 +158,8 @@ impl<'a> World<'a> {
         self.look().await;
     }
 
-    /// What a relay without any trouble tells of the same webhooks, by key.
-    pub async fn undisturbed(relays: &Relays, seed: u64) -> BTreeMap<String, Value> {
+    /// What a relay without any trouble tells of the same webhooks, in that order.
+    pub async fn undisturbed(relays: &Relays, seed: u64) -> Vec<Told> {
         let mut world = World::new(relays, seed).await;
         for (at, webhook) in std::mem::take(&mut world.arrivals) {
             world.go_to(world.now.max(at));
@@ -164,9 +171,10 @@ impl<'a> World<'a> {
             world.go_to(world.now + DAY);
             world.decide().await;
         }
-        world.look().await;
         world.cello.stop().await;
-        world.bodies
+        let mut events = world.store.referral_events_after("", 10_000).await.unwrap();
+        events.sort_by_key(|event| event.id);
+        events.into_iter().map(|event| Told { key: event.key, body: event.body.to_string() }).collect()
     }
 
     async fn something_happens(&mut self) {

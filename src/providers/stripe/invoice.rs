@@ -51,7 +51,7 @@ pub fn payment(event: &Event) -> Result<Reading, Unreadable> {
 }
 
 fn of_part(invoice: &str) -> Reading {
-    let message = format!("a payment of the invoice `{invoice}`, which is reported when it is fully paid");
+    let message = format!("a payment of the invoice `{invoice}`, which is decided on when it is fully paid");
     Reading::nothing(Reason::NotFullyPaid, message).part_of(invoice)
 }
 

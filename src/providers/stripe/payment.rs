@@ -53,7 +53,7 @@ pub fn charged(event: &Event, keys: &Keys) -> Result<Reading, Unreadable> {
 }
 
 fn of_invoice(invoice: &str) -> Reading {
-    let message = format!("it pays the invoice `{invoice}`, which is reported when it is fully paid");
+    let message = format!("it pays the invoice `{invoice}`, which is decided on when it is fully paid");
     Reading::nothing(Reason::NotFullyPaid, message)
 }
 

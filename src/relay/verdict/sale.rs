@@ -12,7 +12,7 @@ use crate::relay::judged::Judged;
 use crate::relay::look_up::Asked;
 use crate::relay::purchase;
 use crate::relay::waiting::LookUp;
-use crate::store::{Ledger, StoreError};
+use crate::store::{DecisionState, Ledger, StoreError};
 
 impl Judge<'_> {
     /// Why `invoice`, which is the word of a payment alone, is no sale of its own (yet); `None` where it is one.
@@ -29,11 +29,10 @@ impl Judge<'_> {
             return Ok(self.sale_of_session(&session, invoice, captured_by_hand));
         }
         if let Some(link) = ledger.links_of_payment(scope, &invoice.id)?.into_iter().next() {
-            let is_decided = ledger.decision_on(&purchase::key(scope, &link.invoice))?.is_some();
-            let (reason, when) = if is_decided {
-                (Reason::ReportedElsewhere, "reports it")
-            } else {
-                (Reason::NotFullyPaid, "is reported once it is fully paid")
+            let (reason, when) = match ledger.decision_on(&purchase::key(scope, &link.invoice))? {
+                Some(DecisionState::Send) => (Reason::ReportedElsewhere, "reports it"),
+                Some(_) => (Reason::ReportedElsewhere, "decides on it"),
+                None => (Reason::NotFullyPaid, "is decided on once it is fully paid"),
             };
             return Ok(Some(ignored(reason, format!("it pays the invoice `{}`, which {when}", link.invoice), None)));
         }
@@ -78,7 +77,7 @@ impl Judge<'_> {
             }
             SessionState::Invoiced => {
                 let message =
-                    format!("the Checkout session `{id}` makes an invoice, which is reported once it is paid");
+                    format!("the Checkout session `{id}` makes an invoice, which is decided on once it is paid");
                 Some(ignored(Reason::NotFullyPaid, message, None))
             }
             SessionState::Unpaid if captured_by_hand || self.is_past(Reason::PaymentLinkUnseen) => None,

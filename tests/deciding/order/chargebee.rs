@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Forgive, play_in_every_order};
+use crate::relay::START;
 use crate::webhooks::chargebee::*;
 use crate::webhooks::{OTHER_CODE, referred};
 
@@ -154,6 +155,30 @@ async fn seats_that_change_among_changes_of_nothing_and_a_return() {
         "subscription-updated:chargebee:cbsub_1:ev_subscription_changed_20",
         "subscription-canceled:chargebee:cbsub_1",
         "subscription-updated:chargebee:cbsub_1:ev_subscription_reactivated_50",
+    ];
+    play_in_every_order(&history, &expected, &[Forgive::UpdateTeller]).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_ends_returns_and_ends_again() {
+    let ended = |second: i64| {
+        let mut subscription = subscription(second, "cancelled", 3);
+        subscription["cancelled_at"] = json!(START + second);
+        about("subscription_cancelled", second, known(), subscription)
+    };
+    let history = [
+        about("subscription_created", 1, known(), subscription(1, "active", 3)),
+        ended(40),
+        about("subscription_reactivated", 50, known(), subscription(50, "active", 3)),
+        ended(60),
+    ];
+    let end = |second: i64| format!("subscription-canceled:chargebee:cbsub_1:{}", START + second);
+    let (first, second) = (end(40), end(60));
+    let expected = [
+        "subscription-created:chargebee:cbsub_1",
+        &first,
+        "subscription-updated:chargebee:cbsub_1:ev_subscription_reactivated_50",
+        &second,
     ];
     play_in_every_order(&history, &expected, &[Forgive::UpdateTeller]).await;
 }

@@ -414,7 +414,7 @@ fn a_payment_of_an_invoice_links_both_and_completes_nothing() {
     let reading = stripe("invoice_payment.paid", object.clone());
     let nothing = reading.only_nothing();
     assert_eq!((reading.reason(), nothing.part_of.as_deref()), ("not_fully_paid", Some("in_1")));
-    assert!(nothing.message.contains("`in_1`, which is reported when it is fully paid"));
+    assert!(nothing.message.contains("`in_1`, which is decided on when it is fully paid"));
     let link = PaymentLink { payment: "pi_1".into(), invoice: "in_1".into(), amount: Some(4000), charge_of: None };
     assert_eq!(reading.learned, [Learned::Link(link)]);
 
