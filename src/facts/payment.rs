@@ -47,6 +47,34 @@ pub struct Invoice {
     pub billed_days: Option<i64>,
 }
 
+impl Invoice {
+    /// A purchase of which no more is known than how much was paid for it, in minor units.
+    pub fn bare(id: String, amount_paid: i64, billing: Billing, stated_by: StatedBy) -> Self {
+        Self {
+            id,
+            subscription: None,
+            currency: None,
+            amount_paid,
+            amount_paid_net: amount_paid,
+            total: amount_paid,
+            tax: 0,
+            billing,
+            plan: Plan::default(),
+            price_ids: vec![],
+            seats: None,
+            lines: vec![],
+            lines_complete: false,
+            country: None,
+            email: None,
+            billing_reason: String::new(),
+            stated_by,
+            payments: vec![],
+            outside: 0,
+            billed_days: None,
+        }
+    }
+}
+
 /// What states a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatedBy {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::checked::{Checked, Place, currency};
 use super::{Event, customer};
 use crate::decision::{Reason, Warning, WarningCode};
-use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Nothing, Plan, Reading, StatedBy};
+use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Nothing, Reading, StatedBy};
 use crate::money::share;
 use crate::providers::ReadError;
 use crate::providers::json::{Look, NotUnderstood};
@@ -136,28 +136,7 @@ impl Body<'_> {
 
 /// An invoice of which no more is known than how much was paid for it.
 fn bare(id: &str, amount: i64) -> Invoice {
-    Invoice {
-        id: id.to_owned(),
-        subscription: None,
-        currency: None,
-        amount_paid: amount,
-        amount_paid_net: amount,
-        total: amount,
-        tax: 0,
-        billing: Billing::Stretch(None),
-        plan: Plan::default(),
-        price_ids: vec![],
-        seats: None,
-        lines: vec![],
-        lines_complete: false,
-        country: None,
-        email: None,
-        billing_reason: String::new(),
-        stated_by: StatedBy::Invoice,
-        payments: vec![],
-        outside: 0,
-        billed_days: None,
-    }
+    Invoice::bare(id.to_owned(), amount, Billing::Stretch(None), StatedBy::Invoice)
 }
 
 /// The invoices that the transaction completes and only names, which is all but the one `in_body`.

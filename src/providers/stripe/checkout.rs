@@ -10,7 +10,7 @@ use super::invoice::links;
 use super::{Event, currency, customer_id};
 use crate::decision::{Reason, Warning};
 use crate::facts::{
-    Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Plan, Reading, Session, SessionState, StatedBy,
+    Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Reading, Session, SessionState, StatedBy,
 };
 use crate::money::Currency;
 use crate::providers::json::{Look, NotUnderstood};
@@ -74,31 +74,16 @@ fn sale(event: &Event, keys: &Keys, session: String, amount_paid: i64, money: &M
     let tax = money.tax.min(amount_paid);
     let warnings: Vec<Warning> = keys.warn_of_code_on(object.at("metadata"), "Checkout session").into_iter().collect();
     let payment = object.id("payment_intent");
+    let applied = payment.clone().map(|payment| Applied { payment, amount: None, total: Some(amount_paid) });
+    // What was sold is not in the webhook, save by early sessions in a form of its own.
     let invoice = Invoice {
-        subscription: None,
         currency: session_currency(object).map_err(|problem| event.not_understood(problem))?,
-        amount_paid,
         amount_paid_net: amount_paid.saturating_sub(tax),
-        total: amount_paid,
         tax,
-        billing: Billing::OneTime,
-        plan: Plan::default(),
-        price_ids: vec![],
-        seats: None,
-        // What was sold is not in the webhook, save by early sessions in a form of its own.
-        lines: vec![],
-        lines_complete: false,
         country: object.country("customer_details.address.country"),
         email: object.owned("customer_details.email").or_else(|| object.owned("customer_email")),
-        billing_reason: String::new(),
-        stated_by: StatedBy::Session,
-        payments: payment
-            .iter()
-            .map(|id| Applied { payment: id.clone(), amount: None, total: Some(amount_paid) })
-            .collect(),
-        outside: 0,
-        billed_days: None,
-        id: payment.unwrap_or(session),
+        payments: applied.into_iter().collect(),
+        ..Invoice::bare(payment.unwrap_or(session), amount_paid, Billing::OneTime, StatedBy::Session)
     };
     Ok(Reading::fact(Fact {
         at: event.at,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::invoice::links;
 use super::{Event, currency, customer_id};
 use crate::decision::{Reason, Warning};
-use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Plan, Reading, StatedBy};
+use crate::facts::{Applied, Billing, Detail, Fact, Invoice, Learned, Payment, Reading, StatedBy};
 use crate::providers::json::Look;
 use crate::providers::metadata::Keys;
 use crate::providers::{ReadError, Unreadable};
@@ -76,32 +76,15 @@ fn sale(event: &Event, keys: &Keys, id: String, amount: i64, captured_by_hand: b
         return Ok(Reading::nothing(Reason::NotSuccessful, "no money was received"));
     }
     let warnings: Vec<Warning> = keys.warn_of_code_on(object.at("metadata"), "payment").into_iter().collect();
+    // `Look::at` knows no null, which says more here than an absent key.
+    let without_invoice = object.get("invoice").is_some_and(Value::is_null);
+    let stated_by = StatedBy::Payment { captured_by_hand, without_invoice };
+    let payment = Applied { payment: id.clone(), amount: None, total: Some(amount) };
+    // What was sold is not in the webhook.
     let invoice = Invoice {
-        subscription: None,
         currency: currency(object, "currency").map_err(|problem| event.not_understood(problem))?,
-        amount_paid: amount,
-        amount_paid_net: amount,
-        total: amount,
-        tax: 0,
-        billing: Billing::OneTime,
-        plan: Plan::default(),
-        price_ids: vec![],
-        seats: None,
-        // What was sold is not in the webhook.
-        lines: vec![],
-        lines_complete: false,
-        country: None,
-        email: None,
-        billing_reason: String::new(),
-        stated_by: StatedBy::Payment {
-            captured_by_hand,
-            // `Look::at` knows no null, which says more here than an absent key.
-            without_invoice: object.get("invoice").is_some_and(Value::is_null),
-        },
-        payments: vec![Applied { payment: id.clone(), amount: None, total: Some(amount) }],
-        outside: 0,
-        billed_days: None,
-        id,
+        payments: vec![payment],
+        ..Invoice::bare(id, amount, Billing::OneTime, stated_by)
     };
     Ok(Reading::fact(Fact {
         at: event.at,

@@ -134,32 +134,12 @@ pub fn unlinked(other: &str) -> Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Billing, Plan};
+    use crate::facts::Billing;
 
     #[test]
     fn a_capture_in_part_carries_its_part_of_the_sessions_tax() {
-        let invoice = Invoice {
-            id: "pi_1".into(),
-            subscription: None,
-            currency: None,
-            amount_paid: 5950,
-            amount_paid_net: 5950,
-            total: 5950,
-            tax: 0,
-            billing: Billing::OneTime,
-            plan: Plan::default(),
-            price_ids: vec![],
-            seats: None,
-            lines: vec![],
-            lines_complete: false,
-            country: None,
-            email: None,
-            billing_reason: String::new(),
-            stated_by: StatedBy::Payment { captured_by_hand: true, without_invoice: false },
-            payments: vec![],
-            outside: 0,
-            billed_days: None,
-        };
+        let stated_by = StatedBy::Payment { captured_by_hand: true, without_invoice: false };
+        let invoice = Invoice::bare("pi_1".into(), 5950, Billing::OneTime, stated_by);
         let session =
             Session { id: "cs_1".into(), state: SessionState::Unpaid, customer: None, total: 11900, tax: 1900 };
         let sale = completed(&invoice, &session);

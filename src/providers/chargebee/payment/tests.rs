@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::facts::Detail;
+use crate::facts::{Detail, Plan};
 use crate::interval::{Interval, Period};
 use crate::providers::chargebee::testing::{changed, no_numbers, not_understood};
 use crate::providers::testing::{AT, Says, chargebee};
