@@ -164,3 +164,56 @@ async fn a_refund_of_an_invoice_paid_anew_waits_for_the_report_of_its_own_paymen
         }
     }
 }
+
+fn links(invoice: &str, payments: &[(&str, i64)]) -> Vec<Value> {
+    let link = |(second, (payment, amount)): (i64, &(&str, i64))| {
+        let mut link = paid_by(invoice, payment);
+        link["amount_paid"] = json!(amount);
+        event("invoice_payment.paid", second, link)
+    };
+    (19 * DAY..).zip(payments).map(link).collect()
+}
+
+fn sale_refunded(second: i64, amount: i64) -> Value {
+    let charge = json!({
+        "id": "ch_1", "object": "charge", "customer": "cus_1", "currency": "eur", "payment_intent": "pi_1",
+        "amount": 900, "amount_captured": 900, "amount_refunded": amount,
+    });
+    updated("charge.refunded", second, charge, json!({ "amount_refunded": 0 }))
+}
+
+/// The sale itself came too long before the code; the invoice that its payment was attached to did not.
+#[tokio::test]
+async fn a_refund_is_decided_again_when_another_purchase_carries_its_payment() {
+    let relay = Relay::new();
+    let sold = event("checkout.session.completed", 10, session("pi_1", "paid", 900));
+    for webhook in [without_code(), sold, sale_refunded(20 * DAY, 600), code_added(38 * DAY)] {
+        relay.receive(&webhook).await;
+    }
+    let refund = format!("evt_charge.refunded_{}", 20 * DAY);
+    assert_eq!(relay.reason(&refund).await, "purchase_not_reported");
+    for link in links("in_1", &[("pi_1", 900), ("pi_2", 6800)]) {
+        relay.receive(&link).await;
+    }
+    relay.receive(&event("invoice.paid", 19 * DAY, basil_invoice("in_1", 19 * DAY, 7700, 365))).await;
+    assert_eq!(relay.told_keys().await, ["signup:usr_1", "purchase:stripe:in_1", "refund:stripe:ch_1:600"]);
+}
+
+/// The relay was not deciding for two days, and the first of the webhooks that waited releases the invoice.
+#[tokio::test]
+async fn no_deadline_passes_while_what_is_waited_for_is_already_stored() {
+    let relay = Relay::new();
+    let sold = event("checkout.session.completed", 10, session("pi_1", "paid", 8800));
+    let paid = event("invoice.paid", 19 * DAY, basil_invoice("in_1", 19 * DAY, 18_700, 365));
+    for webhook in [signed_up(), sold, paid] {
+        relay.receive(&webhook).await;
+    }
+    relay.pass(SignedDuration::from_hours(1));
+    for link in links("in_1", &[("pi_2", 9900), ("pi_1", 8800)]) {
+        relay.store_only(&link).await;
+    }
+    relay.pass(SignedDuration::from_hours(48));
+    while relay.decider.decide_all().await.unwrap() > 0 {}
+    let prices: Vec<Value> = relay.told().await.iter().map(|told| told.at("/payload/price")).collect();
+    assert_eq!(prices, [Value::Null, json!(8800), json!(9900)]);
+}
