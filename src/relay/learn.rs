@@ -102,3 +102,61 @@ pub fn learn_code(ledger: &mut dyn Ledger, answer: &CodeAnswer, now: Timestamp) 
     ledger.put_code(&KnownCode { answer: answer.clone(), asked_at: now })?;
     Ok(topics_of_answer(answer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(amount: Option<i64>, charge_of: Option<&str>) -> PaymentLink {
+        let charge_of = charge_of.map(str::to_owned);
+        PaymentLink { payment: "pi_1".into(), invoice: "in_1".into(), amount, charge_of }
+    }
+
+    #[test]
+    fn a_link_says_something_new_where_it_gives_another_amount_or_another_payment() {
+        let known = link(Some(4900), Some("pi_2"));
+        for (amount, charge_of, expected) in [
+            (Some(4900), Some("pi_2"), true),
+            (None, Some("pi_2"), true),
+            (Some(4900), None, true),
+            (None, None, true),
+            (Some(5000), Some("pi_2"), false),
+            (Some(5000), None, false),
+            (Some(4900), Some("pi_3"), false),
+            (None, Some("pi_3"), false),
+        ] {
+            let link = link(amount, charge_of);
+            assert_eq!(says_as_much(&known, &link), expected, "{link:?}");
+        }
+    }
+
+    fn payment(amount: Option<i64>, session: Option<SessionState>) -> Payment {
+        let session =
+            session.map(|state| Session { id: state.as_str().to_owned(), state, customer: None, total: 4900, tax: 0 });
+        Payment { id: "pi_1".into(), amount, session }
+    }
+
+    #[test]
+    fn a_session_that_is_settled_is_not_unsettled_by_an_older_webhook() {
+        use SessionState::{Invoiced, Paid, Unpaid};
+        for (known, seen, expected) in [
+            (Some(Paid), Some(Unpaid), Paid),
+            (Some(Invoiced), Some(Unpaid), Invoiced),
+            (Some(Unpaid), Some(Paid), Paid),
+            (Some(Paid), Some(Invoiced), Invoiced),
+            (Some(Paid), None, Paid),
+            (None, Some(Unpaid), Unpaid),
+        ] {
+            let merged = merge_payment(Some(payment(None, known)), &payment(None, seen));
+            assert_eq!(merged, payment(None, Some(expected)), "{known:?} {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_payment_keeps_its_amount_where_a_webhook_gives_none() {
+        assert_eq!(merge_payment(None, &payment(Some(4900), None)), payment(Some(4900), None));
+        let known = || Some(payment(Some(4900), None));
+        assert_eq!(merge_payment(known(), &payment(None, None)), payment(Some(4900), None));
+        assert_eq!(merge_payment(known(), &payment(Some(9900), None)), payment(Some(9900), None));
+    }
+}

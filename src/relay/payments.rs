@@ -167,9 +167,7 @@ pub fn attach(ledger: &mut dyn Ledger, scope: &Scope, link: &PaymentLink) -> Res
     if link.charge_of.is_some() {
         return Ok(());
     }
-    let Some(mut purchase) = ledger.purchase(scope, &link.invoice)?.filter(|purchase| purchase.unlinked > 0) else {
-        return Ok(());
-    };
+    let Some(mut purchase) = ledger.purchase(scope, &link.invoice)? else { return Ok(()) };
     let carried = ledger.carried_of_payment(scope, &link.payment)?;
     if carried.iter().any(|carried| carried.purchase == link.invoice) {
         return Ok(());

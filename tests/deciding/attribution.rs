@@ -3,7 +3,7 @@
 use cello_relay::config::Config;
 use serde_json::{Value, json};
 
-use crate::relay::{Relay, config};
+use crate::relay::{Relay, START, config};
 use crate::webhooks::{CODE, OTHER_CODE, chargebee, referred, stripe};
 
 const DAY: i64 = 86_400;
@@ -220,6 +220,54 @@ async fn a_code_on_another_object_is_worth_a_word_only_where_the_customer_has_no
                 let message = relay.decision(event_id).await.message;
                 assert!(message.contains("`cello_ucc` stands in the metadata of the"), "{message}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_code_and_user_that_arrive_after_something_was_sent_change_nothing() {
+    let relay = Relay::new();
+    relay.receive(&changed(30, referred(), json!({ "cello_ucc": null }))).await;
+    relay.receive(&paid("in_1", 40)).await;
+    assert_eq!(relay.told_keys().await, ["signup:usr_1", PURCHASES[0]]);
+    relay.receive(&created(json!({ "cello_ucc": OTHER_CODE, "new_user_id": "usr_2" }))).await;
+    relay.receive(&paid("in_2", 50)).await;
+    let told = relay.told().await;
+    assert_eq!(
+        (told.len(), told[0].at("/payload/newUserId"), told[0].at("/payload/ucc")),
+        (1, json!("usr_1"), json!(CODE))
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_a_subscription_is_for_whom_its_start_was_reported_whichever_comes_first() {
+    let started = stripe::event(
+        "customer.subscription.created",
+        10,
+        stripe::subscription("active", stripe::monthly("price_m", 1000), 1),
+    );
+    for (customer_id, reason, by_start) in [("cus_1", "", false), ("cus_2", "not_referred", true)] {
+        let (mut stranger, mut ended) =
+            (stripe::customer(json!({})), stripe::subscription("canceled", stripe::monthly("price_m", 1000), 1));
+        stranger["id"] = json!("cus_2");
+        ended["customer"] = json!(customer_id);
+        ended["ended_at"] = json!(START + 40);
+        let ended = stripe::event("customer.subscription.deleted", 40, ended);
+        let strangers = stripe::event("customer.created", 1, stranger);
+        for ends_first in [false, true] {
+            let webhooks = if ends_first { [&ended, &started] } else { [&started, &ended] };
+            let relay = Relay::new();
+            relay.receive(&stripe::event("customer.created", 0, stripe::customer(referred()))).await;
+            relay.receive(&strangers).await;
+            relay.receive(webhooks[0]).await;
+            if ends_first {
+                assert_eq!(relay.reason("evt_customer.subscription.deleted_40").await, reason);
+            }
+            relay.receive(webhooks[1]).await;
+            assert_eq!(relay.told_keys().await.len(), 3, "{customer_id}");
+            let trace = relay.decision("evt_customer.subscription.deleted_40").await.trace.unwrap();
+            let start = "the start of `sub_1` was reported for this user";
+            assert_eq!(trace.values.iter().any(|value| value.told.by == start), by_start, "{trace:?}");
         }
     }
 }

@@ -105,6 +105,10 @@ async fn what_needs_the_answer_is_held_and_goes_on_in_order_whatever_came_first(
                 relay.receive(&webhooks[place]).await;
             }
             assert_eq!(relay.reason(PAID).await, "looking_up", "{order:?}");
+            assert!(
+                !relay.decision(PAID).await.trace.unwrap().rules.is_empty(),
+                "the rule that would send it is shown"
+            );
             assert_eq!(cello.calls(Endpoint::Reads), 0, "deciding asks nobody");
             assert_eq!(relay.told_keys().await, [""; 0], "{order:?}");
             settle(&relay).await;

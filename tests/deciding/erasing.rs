@@ -3,6 +3,7 @@
 use cello_relay::clock;
 use cello_relay::relay::eraser::Eraser;
 use cello_relay::store::{Receipt, WebhookState};
+use cello_relay::trace::Source;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -189,6 +190,20 @@ async fn of_a_deleted_customer_the_directory_keeps_no_name_and_no_address_whatev
         // What a refund that comes afterwards still needs: ids without a person.
         assert_eq!((known.ucc.as_deref(), known.user_id.as_deref()), (Some(CODE), Some("usr_1")));
     }
+}
+
+#[tokio::test]
+async fn a_decision_for_a_deleted_customer_does_not_say_that_the_invoices_address_was_taken() {
+    let relay = Relay::new();
+    let mut frozen = paid();
+    frozen["data"]["object"]["customer_email"] = json!("referred@example.com");
+    let deleted = event("customer.deleted", 10, json!({ "id": "cus_1", "object": "customer", "deleted": true }));
+    for webhook in [created(referred()), deleted, frozen] {
+        relay.receive(&webhook).await;
+    }
+    let trace = relay.decision(PAID).await.trace.unwrap();
+    let email = trace.values.iter().find(|value| value.name == "e-mail").unwrap();
+    assert_eq!((email.value.as_deref(), email.told.source), (Some("not sent"), Source::Directory), "{email:?}");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ async fn each_webhook_tells_its_own_part() {
 async fn without_former_totals_a_part_is_what_was_not_told_before() {
     assert_eq!(refunds(&[(300, None), (800, None)]).await, [300, 500]);
     assert_eq!(refunds(&[(300, Some(0)), (800, None), (1000, Some(800))]).await, [300, 500, 200]);
+    assert_eq!(refunds(&[(600, Some(400)), (1000, None)]).await, [200, 400], "only what came after the newest total");
 }
 
 #[tokio::test]
@@ -84,6 +85,11 @@ async fn a_derived_amount_is_worth_a_word() {
     for (webhook, warnings) in [(30, &["refund_amount_derived"][..]), (40, &["refund_amount_derived"]), (50, &[])] {
         assert_eq!(relay.warnings(&format!("evt_charge.refunded_{webhook}")).await, warnings, "{webhook}");
     }
+    let repeated = relay.decision("evt_charge.refunded_40").await;
+    assert!(repeated.warnings[0].message.starts_with("the webhook says 800, and 300 of it"), "{repeated:?}");
+    let values = &repeated.trace.as_ref().unwrap().values;
+    let before = "the running total of `ch_in_1` is 800 now, and 300 of it were refunded before";
+    assert!(values.iter().any(|value| value.told.by == before), "{values:?}");
 }
 
 #[tokio::test]
@@ -188,4 +194,36 @@ async fn a_refund_of_a_guests_sale_is_nobodys() {
     relay.receive(&anonymous(30, "sale", 400)).await;
     relay.receive(&event("checkout.session.completed", 10, session)).await;
     assert_eq!(relay.reason("evt_charge.refunded_30").await, "purchase_not_reported");
+}
+
+#[tokio::test]
+async fn a_refund_that_names_no_customer_is_told_once_the_invoice_it_names_arrives_however_late() {
+    let relay = with_a_purchase().await;
+    let mut named = anonymous(30, "in_9", 400);
+    named["data"]["object"]["invoice"] = json!("in_9");
+    relay.receive(&named).await;
+    relay.pass(jiff::SignedDuration::from_hours(3 * 24));
+    relay.settle().await;
+    let given_up = relay.decision("evt_charge.refunded_30").await;
+    assert_eq!(given_up.reason.as_deref(), Some("no_customer"));
+    assert_eq!(given_up.waits_for.as_deref(), Some("purchase:stripe:in_9"));
+    relay.receive(&event("invoice.paid", 21, old_invoice("in_9", 21, 1000))).await;
+    let keys = relay.told_keys().await;
+    assert_eq!(keys, ["purchase:stripe:in_9", "refund:stripe:ch_in_9:400"]);
+}
+
+#[tokio::test]
+async fn a_refund_that_names_somebody_who_was_not_referred_follows_a_purchase_that_comes_later() {
+    let relay = Relay::new();
+    let mut stranger = customer(json!({}));
+    stranger["id"] = json!("cus_2");
+    let mut named = refund(30, "in_1", 300, Some(0));
+    named["data"]["object"]["customer"] = json!("cus_2");
+    for webhook in [event("customer.created", 0, customer(referred())), event("customer.created", 1, stranger), named] {
+        relay.receive(&webhook).await;
+    }
+    assert_eq!(relay.reason("evt_charge.refunded_30").await, "not_referred");
+    relay.receive(&event("invoice.paid", 20, old_invoice("in_1", 20, 1000))).await;
+    let expected = ["signup:usr_1", "purchase:stripe:in_1", "refund:stripe:ch_in_1:300"];
+    assert_eq!(relay.told_keys().await, expected);
 }

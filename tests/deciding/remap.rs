@@ -254,6 +254,19 @@ async fn the_link_from_a_payment_to_its_invoice_that_a_look_up_told_is_used_agai
 }
 
 #[tokio::test]
+async fn that_a_look_up_found_no_link_between_a_sale_and_an_invoice_counts_again() {
+    let (asking, relay) = asking().await;
+    let sale = event("checkout.session.completed", 10, session("pi_1", "paid", 1000));
+    let started = event("customer.subscription.created", 15, subscription("active", monthly("price_m", 1000), 1));
+    for webhook in [signed_up(), sale, started, event("invoice.paid", 20, basil_invoice("in_20", 20, 1000, 30))] {
+        relay.receive(&webhook).await;
+        while relay.settle().await > 0 {}
+    }
+    assert_eq!((relay.reason("evt_invoice.paid_20").await.as_str(), asking.paths().len()), ("", 1));
+    remap(&relay).await.finds_nothing(4);
+}
+
+#[tokio::test]
 async fn facts_that_waited_in_vain_still_do() {
     let relay = Relay::new();
     live(&relay, &[paid(20), signed_up(), refund(40, "in_unknown", 500, Some(0))]).await;

@@ -93,7 +93,6 @@ impl Deciding<'_> {
             Verdict::Send(sending) => DecisionRecord {
                 state: DecisionState::Send,
                 rule: Some(sending.rule.clone()),
-                other_topic: None,
                 warnings: sending.warnings.clone(),
                 ..base
             },

@@ -97,7 +97,7 @@ impl Judge<'_> {
         let scope = &self.webhook.scope;
         let Some(first) = ledger.purchase(scope, &invoice.id)? else { return Ok(None) };
         if ledger.carried_by_purchase(scope, &invoice.id)?.is_empty() {
-            // A report from before it was kept which payments it carries.
+            // No payment is known to stand for it: the money came from outside, or the report is of an earlier version.
             if first.refunded < first.paid || fact.at <= reported.at {
                 return Ok(None);
             }

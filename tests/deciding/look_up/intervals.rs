@@ -142,3 +142,28 @@ async fn without_an_api_key_an_interval_that_nothing_tells_is_left_out_with_a_wa
     assert_eq!(told[1].at("/context/subscription/interval"), Value::Null);
     assert_eq!(relay.warnings(PAID).await, ["interval_unknown"]);
 }
+
+#[tokio::test]
+async fn what_is_billed_for_one_and_a_half_months_and_more_is_no_single_month() {
+    for (days, warnings) in [(31, &[][..]), (44, &[]), (45, &["several_periods"]), (61, &["several_periods"])] {
+        let relay = Relay::new();
+        let monthly = subscription("active", monthly("price_m", 400), 1);
+        relay.receive(&customer_created()).await;
+        relay.receive(&event("customer.subscription.created", 10, monthly)).await;
+        relay.receive(&event("invoice.paid", 20, basil_invoice("in_1", 20, 400, days))).await;
+        assert_eq!(relay.warnings(PAID).await, warnings, "{days}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_price_without_a_fixed_amount_the_line_tells_the_seats() {
+    let relay = Relay::new();
+    let (mut tiered, mut invoice) = (monthly("price_m", 400), basil_invoice("in_1", 20, 400, 30));
+    tiered["unit_amount"] = Value::Null;
+    invoice["lines"]["data"][0]["quantity"] = json!(5);
+    relay.receive(&customer_created()).await;
+    relay.receive(&event("customer.subscription.created", 10, subscription("active", tiered, 3))).await;
+    relay.receive(&event("invoice.paid", 20, invoice)).await;
+    let told = relay.told().await;
+    assert_eq!(told.last().unwrap().at("/context/subscription/seatsUsed"), 5);
+}
