@@ -263,6 +263,11 @@ fn items_of_different_periods_are_worth_a_word() {
 #[test]
 fn nothing_is_due_on_trial() {
     assert_eq!(known(&seats("trialing")).amount, Some(0));
+    let metered = json!({ "id": "si_1", "price": {
+        "id": "price_u", "unit_amount": 7, "recurring": { "interval": "month", "usage_type": "metered" },
+    } });
+    assert_eq!(known(&with_items("trialing", json!([metered]))).amount, Some(0), "what is used then is free as well");
+    assert_eq!(known(&with_items("trialing", json!([]))).amount, Some(0), "whatever it is for");
 }
 
 #[test]

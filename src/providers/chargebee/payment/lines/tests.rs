@@ -234,8 +234,15 @@ fn a_whole_period_leads_from_a_day_to_the_same_day_or_the_last_one() {
     ] {
         assert!(is_whole(from, to, count, unit), "days {from} to {to}, every {count} {unit}");
     }
-    for (from, to, count, unit) in [(1, 31, 1, "month"), (1, 90, 3, "month"), (1, 365, 1, "year"), (0, 59, 2, "month")]
-    {
+    for (from, to, count, unit) in [
+        (1, 31, 1, "month"),
+        (1, 90, 3, "month"),
+        (61, 243, 6, "month"),
+        (1, 365, 1, "year"),
+        (366, 1096, 2, "year"),
+        (1, 1096, 3, "year"),
+        (0, 59, 2, "month"),
+    ] {
         assert!(!is_whole(from, to, count, unit), "days {from} to {to}, every {count} {unit}");
     }
     // The last second of a period may be given instead of the next one's first.
