@@ -201,7 +201,8 @@ pub enum ReadError {
     Missing { kind: String, field: &'static str },
     #[error(
         "{kind} with a `{field}` that is not understood: amounts, quantities and times are whole numbers in 64 bits, and a \
-         currency is three letters; it is kept, and nothing is reported by guess"
+         currency is three letters; nothing is reported by guess; once a version reads it, `cello-relay events decide` \
+         decides it again"
     )]
     NotUnderstood { kind: String, field: String },
 }

@@ -29,10 +29,10 @@ fn a_folder_that_is_replayed_ends_well_and_shows_a_row_for_each_decision() {
 }
 
 #[test]
-fn all_stories_replayed_have_a_line_each_and_everything_is_delivered() {
-    let files = json_files(&fixtures("stories"));
+fn all_fixtures_replayed_have_a_line_each_and_everything_is_delivered() {
+    let files = json_files(&fixtures(""));
 
-    let (code, out, err) = ended(Place::new().command(&["replay", "--json", &fixtures("stories")]));
+    let (code, out, err) = ended(Place::new().command(&["replay", "--json", &fixtures("")]));
 
     assert_eq!(code, 0, "{err}");
     let lines = json_lines(&out);
