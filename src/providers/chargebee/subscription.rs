@@ -164,7 +164,7 @@ fn read<'a>(event: &Event<'a>) -> Option<Read<'a>> {
     Some(Read { object, subscription, left_out: recurring.warning(period), doubts })
 }
 
-/// The items of a subscription with a fixed amount; what is used beside them leaves that amount as it is.
+/// The items of a subscription that have a fixed amount. Metered items add nothing to it.
 #[derive(Default)]
 struct Recurring<'i, 'a> {
     /// Those with the period that decides.

@@ -1,7 +1,7 @@
 //! Money that was given back outside Stripe, noted on a credit note.
 //!
-//! A credit note splits its amount: what Stripe refunds arrives as `charge.refunded`, what is credited to the customer's
-//! balance is no money, and `out_of_band_amount` went back by other ways. Only the last is read here.
+//! A credit note has three parts. Stripe's own refund arrives as `charge.refunded`, and a credit to the customer's balance
+//! is no money. Only `out_of_band_amount`, paid back by other means, is read here.
 
 use super::{Event, currency, customer_id};
 use crate::decision::Reason;

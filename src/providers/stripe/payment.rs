@@ -61,7 +61,7 @@ fn learned(id: &str, amount: i64) -> Learned {
     Learned::Payment(Payment { id: id.to_owned(), amount: Some(amount), session: None })
 }
 
-/// What a charge brought. Without `amount_captured` what was released or given back by then is known only as refunded.
+/// The money that a charge captured. A charge without `amount_captured` counts both releases and refunds as refunded.
 fn captured(event: &Event) -> Result<i64, ReadError> {
     if let Some(captured) = event.whole("amount_captured")? {
         return Ok(captured);

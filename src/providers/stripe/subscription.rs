@@ -110,7 +110,7 @@ pub fn mixed_intervals(parts: &str, mut periods: impl Iterator<Item = Period>) -
 fn change(event: &Event, now: &Subscription, was: Option<Phase>) -> Result<Option<Change>, ReadError> {
     let Some(former) = event.former else { return Ok(None) };
     let before = subscription(&overlay(event.object, &without_stale_items(event.object, former)), now.version)
-        // What stands in the object was understood before.
+        // The object itself was read above, so only its former values can fail here.
         .map_err(|problem| event.not_understood_at("data.previous_attributes", problem))?;
     let items_differ = before.is_some_and(|before| {
         // On trial the amount is 0, whatever the price.

@@ -70,8 +70,8 @@ pub fn offered_price(entry: &Value) -> Option<&Value> {
     entry.at(OFFERED_PRICE)
 }
 
-/// `price` may be a price or, before 2020, a plan, and stands in `entry` at the key. One price may be sold in several
-/// currencies and then states its amount in its first one, whatever the `of_subscription` is.
+/// `key` is where `entry` holds its `price`, which is a plan before 2020. A price with several currencies states its
+/// amount in its first one, even if `of_subscription` is another.
 fn item(entry: &Value, (key, price): (&str, &Value), of_subscription: Option<&str>) -> Result<Item, NotUnderstood> {
     let below = |problem: NotUnderstood| problem.below(key);
     let plan = plan(price).map_err(below)?;
