@@ -66,7 +66,8 @@ pub const PUT_PURCHASE: &str = "INSERT INTO purchase (provider, account, invoice
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     ON CONFLICT (provider, account, invoice) DO UPDATE SET paid = excluded.paid, net = excluded.net,
         refunded = excluded.refunded, refunded_net = excluded.refunded_net, customer = excluded.customer,
-        currency = excluded.currency, at = excluded.at, reported_at = excluded.reported_at, is_sale = excluded.is_sale, unlinked = excluded.unlinked";
+        currency = excluded.currency, at = excluded.at, reported_at = excluded.reported_at, is_sale = excluded.is_sale,
+        unlinked = excluded.unlinked";
 
 pub const UNLINKED_BEFORE: &str =
     concat!(of_scope!("SELECT 1 AS one FROM purchase WHERE"), "AND unlinked > 0 AND reported_at < $3 LIMIT 1");
