@@ -87,6 +87,11 @@ pub fn claim(path: &Path, serves: bool) -> Result<Opened, StoreError> {
     Ok(Opened { path, lock })
 }
 
+/// How often, and after which pauses, the lock is tried: a process that is just ending, or starting a child that has a
+/// copy of its files for a moment, releases it soon.
+const LOCK_LOOKS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 /// Takes the lock that says: this process serves from the file. It ends with the process, however that ends.
 pub fn lock(path: &Path) -> Result<File, StoreError> {
     let name = lock_of(path);
@@ -95,11 +100,14 @@ pub fn lock(path: &Path) -> Result<File, StoreError> {
         problem: format!("{error}; let the user that runs cello-relay write in this folder"),
     };
     let file = touch(&name, true).map_err(refuse)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.display().to_string() }),
-        Err(TryLockError::Error(error)) => Err(refuse(error)),
+    for _ in 0..LOCK_LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(refuse(error)),
+        }
     }
+    Err(StoreError::InUse { path: path.display().to_string() })
 }
 
 /// Whether a process serves from the file.
