@@ -5,6 +5,7 @@
 //! arguments and calls nobody.
 
 mod recording;
+mod settled;
 
 use std::collections::VecDeque;
 
@@ -26,12 +27,17 @@ use crate::providers::Question;
 use crate::store::{DecisionState, HeldFact, Ledger, StoreError, Webhook, WebhookState};
 use crate::trace::Trace;
 
+pub use settled::Settled;
+use settled::about;
+
 /// What became of one webhook, for whoever wants to show it.
 #[derive(Debug, Default)]
 pub struct Decided {
     pub decisions: Vec<Decision>,
     /// Facts of earlier webhooks that went on because of this one, with the provider's event id of each.
     pub released: Vec<(String, Decision)>,
+    /// What was decided of each webhook, this one and those of which something was decided because of it.
+    pub settled: Vec<Settled>,
     /// Rules that failed on facts of this webhook or of those that were to go on because of it.
     pub failed: Vec<FailedRule>,
     /// Why the webhook could not be read.
@@ -57,11 +63,12 @@ pub fn decide(
     let reading = match deciding.read(webhook) {
         Ok(reading) => reading,
         Err(Unread { problem, learned }) => {
-            deciding.mention_all(webhook)?;
+            let named = deciding.mention_all(webhook)?;
             deciding.ledger.settle_webhook(webhook.id, WebhookState::Unreadable, Some(&problem))?;
             // What it teaches all the same may be what others wait for.
             let topics = deciding.learn(webhook, &learned)?;
             deciding.release(topics, None)?;
+            deciding.note_unreadable(webhook, named, &problem);
             deciding.decided.unreadable = Some(problem);
             return Ok(deciding.decided);
         }
@@ -72,8 +79,9 @@ pub fn decide(
     let mut topics = deciding.learn(webhook, &reading.learned)?;
 
     // Facts name whom and what they are about; where there are none, or of nobody, the webhook is found by what it names.
+    let mut named = None;
     if reading.facts.is_empty() || reading.facts.iter().any(|fact| fact.customer.is_none()) {
-        deciding.mention_all(webhook)?;
+        named = deciding.mention_all(webhook)?;
     }
     for (number, nothing) in reading.nothing.iter().enumerate() {
         let judged = deciding.nothing(webhook, nothing)?;
@@ -97,6 +105,11 @@ pub fn decide(
         deciding.release(std::mem::take(&mut topics), None)?;
     }
     deciding.settle(webhook.id)?;
+    let decisions = std::mem::take(&mut deciding.decided.decisions);
+    deciding.note(webhook, reading.facts.first().and_then(about).or(named), &decisions);
+    deciding.decided.decisions = decisions;
+    // Before what went on because of it.
+    deciding.decided.settled.rotate_right(1);
     Ok(deciding.decided)
 }
 
@@ -189,11 +202,12 @@ impl Deciding<'_> {
             .map_err(|unreadable| Unread { problem: unreadable.to_string(), learned: unreadable.learned })
     }
 
-    /// Lets a webhook be found by every id it names.
-    fn mention_all(&mut self, webhook: &Webhook) -> Result<(), StoreError> {
+    /// Lets a webhook be found by every id it names; returns the first.
+    fn mention_all(&mut self, webhook: &Webhook) -> Result<Option<String>, StoreError> {
         let provider = self.policy.provider(&webhook.scope.provider);
         let ids = provider.map(|provider| provider.mentions(&webhook.body)).unwrap_or_default();
-        ids.iter().try_for_each(|id| self.ledger.mention(webhook.id, id))
+        ids.iter().try_for_each(|id| self.ledger.mention(webhook.id, id))?;
+        Ok(ids.into_iter().next())
     }
 
     fn learn(&mut self, webhook: &Webhook, learned: &[Learned]) -> Result<Vec<String>, StoreError> {
@@ -368,6 +382,7 @@ impl Deciding<'_> {
         };
         let decisions = self.decide_fact(&judge, held.fact, fact, topics)?;
         self.settle(webhook.id)?;
+        self.note(&webhook, about(fact), &decisions);
         let went_on = decisions.into_iter().filter(|decision| !matches!(decision.verdict, Verdict::Hold { .. }));
         self.decided.released.extend(went_on.map(|decision| (webhook.event_id.clone(), decision)));
         Ok(())

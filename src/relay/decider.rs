@@ -5,10 +5,10 @@ mod left;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::answers::Answers;
-use super::decide::{Decided, OpenQuestions, decide, decide_again, open_questions};
+use super::decide::{Decided, OpenQuestions, Settled, decide, decide_again, open_questions};
 use super::failing::Failing;
 use super::look_up::{Asked, CodeAsked, Codes, LookedUp};
 use super::policy::Policy;
@@ -117,7 +117,7 @@ impl Decider {
     async fn decide_together(&self, webhooks: Vec<Webhook>) -> Result<(), StoreError> {
         let webhooks: Arc<[Webhook]> = webhooks.into();
         reach(CrashPoint::DecisionBegun);
-        if self.store.transact(self.deciding(webhooks.clone())).await.is_err() {
+        if self.decide(webhooks.clone()).await.is_err() {
             // One of them cannot be decided, or the store cannot write: one by one tells which.
             for webhook in webhooks.iter() {
                 self.decide_alone(webhook).await?;
@@ -127,9 +127,12 @@ impl Decider {
         Ok(())
     }
 
-    fn deciding(&self, webhooks: Arc<[Webhook]>) -> Work<()> {
+    /// Decides webhooks in one transaction. What is said of it in the log is said once it is on disk.
+    async fn decide(&self, webhooks: Arc<[Webhook]>) -> Result<(), StoreError> {
         let (policy, failing, now) = (self.policy.clone(), self.failing.clone(), (self.clock)());
-        Box::new(move |ledger| {
+        let (answer, settled) = oneshot::channel();
+        let work: Work<()> = Box::new(move |ledger| {
+            let mut settled = Vec::with_capacity(webhooks.len());
             for webhook in webhooks.iter() {
                 // Another relay may have been faster, or the answer to a flush was lost that was done.
                 if !ledger.is_undecided(webhook.id)? {
@@ -138,14 +141,20 @@ impl Decider {
                 let decided = decide(ledger, &policy, webhook, now)?;
                 warn_of_unsupported(webhook, &decided);
                 failing.warn(&decided.failed, now);
+                settled.extend(decided.settled);
                 reach_with(CrashPoint::DecisionWritten, &webhook.event_id);
             }
+            // Whoever asked has only gone if the relay stops.
+            let _ = answer.send(settled);
             Ok(())
-        })
+        });
+        self.store.transact(work).await?;
+        log_settled(&settled.await.unwrap_or_default());
+        Ok(())
     }
 
     async fn decide_alone(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        match self.store.transact(self.deciding([webhook.clone()].into())).await {
+        match self.decide([webhook.clone()].into()).await {
             Err(problem @ (StoreError::Panicked | StoreError::Damaged(_))) => {
                 tracing::error!(
                     provider = webhook.scope.provider,
@@ -206,14 +215,17 @@ impl Decider {
         };
         reach(CrashPoint::HoldAsked);
         let (policy, failing, now, held) = (self.policy.clone(), self.failing.clone(), (self.clock)(), held.clone());
+        let (answer, settled) = oneshot::channel();
         self.store
             .transact(Box::new(move |ledger| {
                 let decided = decide_again(ledger, &policy, &held, &looked_up, now)?;
                 failing.warn(&decided.failed, now);
+                let _ = answer.send(decided.settled);
                 reach(CrashPoint::HoldWritten);
                 Ok(())
             }))
             .await?;
+        log_settled(&settled.await.unwrap_or_default());
         reach(CrashPoint::HoldStored);
         Ok(())
     }
@@ -253,7 +265,7 @@ impl Decider {
 
     async fn open_questions(&self, held: &HeldFact) -> Result<Option<OpenQuestions>, StoreError> {
         let (policy, held, now) = (self.policy.clone(), held.clone(), (self.clock)());
-        let (answer, questions) = tokio::sync::oneshot::channel();
+        let (answer, questions) = oneshot::channel();
         self.store
             .transact(Box::new(move |ledger| {
                 // Whoever asked has only gone if the relay stops.
@@ -262,6 +274,12 @@ impl Decider {
             }))
             .await?;
         Ok(questions.await.unwrap_or_default())
+    }
+}
+
+fn log_settled(settled: &[Settled]) {
+    for one in settled {
+        tracing::info!(provider = one.provider, event_id = one.event_id, "{one}");
     }
 }
 

@@ -8,7 +8,9 @@ use cello_relay::facts::{Mode, Scope};
 use cello_relay::store::{EventState, NewWebhook, Sqlite, Store, WebhookState};
 use jiff::Timestamp;
 
-use crate::stage::{Place, SECRET, Serving, customer_created, event_id, fixtures, stripe_signature, user};
+use crate::stage::{
+    Place, SECRET, Serving, customer_created, event_id, fixtures, invoice_paid, stripe_signature, user,
+};
 
 async fn start() -> (Place, Sandbox, Serving) {
     let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
@@ -247,6 +249,18 @@ async fn the_log_tells_why_cello_takes_nothing_and_does_not_call_a_try_in_vain_s
         let problem = serving.line(message).await["problem"].clone();
         assert!(problem.as_str().unwrap().contains("could not connect"), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn the_log_has_a_line_for_each_webhook_that_says_what_became_of_it() {
+    let (place, cello) = (Place::new(), Sandbox::start("127.0.0.1:0").await.unwrap());
+    let mut serving = Serving::start(place.serve(&cello)).await;
+    assert_eq!(serving.post.stripe(&invoice_paid(1, 7)).await.unwrap(), 200);
+    serving.line("invoice.paid in_1_7 held: customer_unseen").await;
+    assert_eq!(serving.post.stripe(&customer_created(1, false)).await.unwrap(), 200);
+    let line = serving.line("customer.created cus_1 mapped: new-signup").await;
+    assert_eq!((line["level"].as_str(), line["provider"].as_str()), (Some("INFO"), Some("stripe")));
+    serving.line("invoice.paid in_1_7 mapped: invoice-paid").await;
 }
 
 #[tokio::test]
