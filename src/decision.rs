@@ -191,6 +191,7 @@ codes! {
         PaymentLinkUnseen = "payment_link_unseen", "A sale and an invoice of this customer may be one payment, and nothing linked or parted them within a day.";
         UnreportedMoneyRefunded = "unreported_money_refunded", "A part of what went back was never reported; the price is the rest.";
         PaidByAnother = "paid_by_another", "Another customer paid the invoice; the purchase is that of the customer whose invoice it is.";
+        SignupNotDelivered = "signup_not_delivered", "The signup of this user has been dead or unsure for 14 days; this is sent all the same, since Cello takes nothing that is older than 30 days.";
         MetadataOnWrongObject = "metadata_on_wrong_object", "A code stands on another object than the customer and is not used.";
         MetadataDiffers = "metadata_differs", "`meta_data` and the custom field differ; `meta_data` is used.";
     }

@@ -63,6 +63,9 @@ impl ReferralEvent {
     }
 }
 
+/// Replaces personal data in an answer of Cello's.
+pub const TAKEN: &str = "[erased]";
+
 /// The body of a referral event without the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Impersonal {

@@ -69,9 +69,11 @@ metrics! {
     RECEIVED = "gauge" "cello_relay_webhooks_received" [""] "Webhooks that were answered 200, duplicates included; always the sum of cello_relay_webhooks";
     WEBHOOKS = "gauge" "cello_relay_webhooks" ["state"] "Webhooks by state: duplicate, undecided, held, ignored, unreadable or mapped";
     REFERRAL_EVENTS_ALL = "gauge" "cello_relay_referral_events_all" [""] "Referral events there are; always the sum of cello_relay_referral_events";
-    REFERRAL_EVENTS = "gauge" "cello_relay_referral_events" ["state"] "Referral events by state: waiting, sending, delivered, unsure, dead or discarded";
+    REFERRAL_EVENTS = "gauge" "cello_relay_referral_events" ["state"] "Referral events by state: waiting, sending, delivered, unsure, dead, discarded or confirmed";
     HELD = "gauge" "cello_relay_held_facts" ["reason"] "Facts that are held, by the reason's code";
-    OVERDUE = "gauge" "cello_relay_overdue_seconds" [""] "How long the oldest waiting referral event that is due has been due; 0 when delivery keeps up";
+    OVERDUE = "gauge" "cello_relay_overdue_seconds" [""] "How long ago the waiting referral event was first due that has been due longest, tried since or not; 0 when delivery keeps up; blocked ones do not count";
+    BLOCKED = "gauge" "cello_relay_blocked_events" [""] "Referral events that wait for one that is dead or unsure: their signup, or the purchase that they refund";
+    OLDEST_BLOCKED = "gauge" "cello_relay_oldest_blocked_seconds" [""] "How long ago the first of these was blocked; 0 when none is";
     OLDEST = "gauge" "cello_relay_oldest_waiting_seconds" [""] "How long ago the oldest referral event that still waits was decided, due or not; 0 when none waits";
     QUEUED = "gauge" "cello_relay_store_queue" [""] "Writes that wait for their turn at the disk";
     FLUSHES = "counter" "cello_relay_store_flushes_total" [""] "Flushes to disk; writes that share one count once";
@@ -186,8 +188,10 @@ pub struct Scrape {
     pub counts: Option<Counts>,
     /// How many facts are held, by the code of their reason.
     pub held: Option<Vec<(String, i64)>>,
-    /// How long the oldest referral event that is due has been due; zero for none.
+    /// How long ago the waiting referral event was first due that has been due longest; zero for none.
     pub overdue: Option<Duration>,
+    /// How many referral events are blocked, and how long ago the first of them was.
+    pub blocked: Option<(i64, Duration)>,
     /// The age of the oldest referral event that waits; zero for none.
     pub oldest: Option<Duration>,
     pub writes: WriteStats,
@@ -212,6 +216,7 @@ impl Scrape {
                 ("unsure", counts.unsure),
                 ("dead", counts.dead),
                 ("discarded", counts.discarded),
+                ("confirmed", counts.confirmed),
             ];
             gauge(&mut registry, &RECEIVED, counts.received);
             by_state(&mut registry, &WEBHOOKS, webhooks);
@@ -230,6 +235,10 @@ impl Scrape {
                 gauge(&mut registry, metric, time.as_secs().cast_signed());
             }
         }
+        if let Some((events, time)) = self.blocked {
+            gauge(&mut registry, &BLOCKED, events);
+            gauge(&mut registry, &OLDEST_BLOCKED, time.as_secs().cast_signed());
+        }
         let WriteStats { flushes, failed_flushes, jobs, flush_time, queued } = self.writes;
         gauge(&mut registry, &QUEUED, queued.cast_signed());
         for (metric, number) in [(&FLUSHES, flushes), (&FAILED_FLUSHES, failed_flushes), (&WRITES, jobs)] {
@@ -244,7 +253,7 @@ fn gauge(registry: &mut Registry, metric: &Metric, number: i64) {
     register(registry, metric, Gauge::<i64>::default()).set(number);
 }
 
-fn by_state(registry: &mut Registry, metric: &Metric, states: [(&'static str, i64); 6]) {
+fn by_state<const N: usize>(registry: &mut Registry, metric: &Metric, states: [(&'static str, i64); N]) {
     let family: Family<Labels, Gauge> = register(registry, metric, Family::default());
     for (state, number) in states {
         family.get_or_create(&vec![("state", state.to_owned())]).set(number);
@@ -283,6 +292,7 @@ mod tests {
             counts: Some(Counts::default()),
             held: Some(vec![]),
             overdue: Some(Duration::ZERO),
+            blocked: Some((0, Duration::ZERO)),
             oldest: Some(Duration::ZERO),
             ..Scrape::default()
         });

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::referral_event::{Impersonal, ReferralEvent, Trigger};
+use crate::referral_event::{Impersonal, ReferralEvent, TAKEN, Trigger};
 
 /// The only name `POST /events` knows.
 pub(super) const EVENT_NAME: &str = "ReferralUpdated";
@@ -52,6 +52,15 @@ pub fn without_person(body: &str) -> Option<Impersonal> {
     let had: Vec<Value> = ["email", "name"].into_iter().filter_map(|key| user.shift_remove(key)).collect();
     let taken = had.iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).map(Into::into).collect();
     (!had.is_empty()).then(|| Impersonal { body: body.to_string(), taken })
+}
+
+/// What Cello said to a body, without the person in it: Cello may repeat what it was sent, and logs hold no personal data.
+pub fn impersonal(message: &str, body: &str) -> String {
+    let taken = without_person(body).map(|left| left.taken).unwrap_or_default();
+    let message = taken.iter().fold(message.to_owned(), |message, words| message.replace(words.as_str(), TAKEN));
+    // An address in a form that the body does not have, such as in other letters.
+    let words = message.split(' ').map(|word| if word.contains('@') { TAKEN } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// What people look for in a body, as text; empty where it is left out.
@@ -152,6 +161,18 @@ mod tests {
     fn fractions_of_a_second_are_cut_off() {
         let event = ReferralEvent { at: "2026-05-01T11:30:00.999+02:00".parse().unwrap(), ..signup() };
         assert_eq!(body(&event)["context"]["event"]["timestamp"], "2026-05-01T09:30:00Z");
+    }
+
+    #[test]
+    fn what_cello_said_goes_without_the_person_it_was_said_of() {
+        let body = body(&purchase()).to_string();
+        for (said, left) in [
+            ("payload.price must be an integer", "payload.price must be an integer"),
+            ("buyer@example.com is taken by B. Uyer", "[erased] is taken by [erased]"),
+            (r#"user "BUYER@EXAMPLE.COM", unknown"#, "user [erased] unknown"),
+        ] {
+            assert_eq!(impersonal(said, &body), left);
+        }
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! Works beside a running relay, on the same store. It never sends anything itself and never touches what is delivered
 //! or being sent.
 
+mod by_message;
 mod change;
 mod choose;
 mod decide;
+mod filter;
 mod list;
+mod outcome;
+mod remake;
 mod remap;
 mod show;
 mod why;
@@ -14,15 +18,12 @@ mod why;
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgGroup, Args, Subcommand};
-use jiff::Timestamp;
 
 use super::Exit;
-use super::moment::moment;
 use super::output::{Tone, plain};
 use crate::config::Config;
-use crate::providers::{chargebee, stripe};
-use crate::referral_event::Trigger;
 use crate::store::{self, DecisionState, EventState, WebhookState};
+use filter::{FILTERS, Filter};
 
 #[derive(Debug, Subcommand)]
 pub enum EventsCommand {
@@ -46,17 +47,32 @@ pub enum EventsCommand {
     Why(why::Args),
     /// Send dead or unsure referral events again, from now on and with a fresh count of attempts
     ///
-    /// Also sends waiting ones now instead of when they are due. A running relay notices within 5 seconds. Asks before
-    /// more than one is sent. With --json: one object on each line, one for each referral event.
+    /// Also sends waiting ones now instead of when they are due, and confirmed ones once more. A running relay notices
+    /// within 5 seconds. Asks before more than one is sent, and before one is that a person confirmed. With --json: one
+    /// object on each line, one for each referral event.
     Retry(RetryArgs),
-    /// Give up on referral events that Cello does not have; that is final
+    /// Say that Cello has referral events, so that they count as delivered
     ///
-    /// Asks before it gives up more than one. With --json: one object on each line, one for each referral event.
+    /// For unsure ones that Cello's portal shows, and for what was entered there by hand. What waits for them goes on.
+    /// Only `retry` undoes it. Asks before it confirms more than one. With --json: one object on each line, one for each
+    /// referral event.
+    Confirm(ConfirmArgs),
+    /// Decide refused referral events again by the rules and settings of today, and send what comes of that
+    ///
+    /// Shows what would be different and the sums, and asks. The new body goes out under the same key; the old one is kept
+    /// with its attempts. Refuses what would not be sent now, or for somebody else. With --json: one object on each line,
+    /// one for each referral event.
+    Remake(remake::Args),
+    /// Give up on referral events that Cello does not have, together with the refunds of a purchase
+    ///
+    /// They are never sent by themselves after that; `events decide` has their webhook decided again. Asks before it gives
+    /// up more than one. With --json: one object on each line, one for each referral event.
     Discard(DiscardArgs),
-    /// Have webhooks decided again that could not be read, or over which the program ended
+    /// Have webhooks decided again that could not be read, over which the program ended, or whose events were discarded
     ///
     /// After an upgrade that can read them, for example. They are decided as if they had just arrived, with the times
-    /// they have. A running relay notices within 5 seconds. With --json: one object on each line, one for each webhook.
+    /// they have: what was discarded of them, by the rules and settings of today, and nothing else of them. A running
+    /// relay notices within 5 seconds. With --json: one object on each line, one for each webhook.
     Decide(decide::DecideArgs),
     /// Decide what was received again by the rules and settings of today, and show the difference from what was sent
     ///
@@ -74,6 +90,7 @@ For example, `cello-relay events why --invoice in_1` begins with one of these:
 
   Yes: the purchase of 4900 EUR, invoice in_1, was reported for u_7; Cello has it since 2026-05-01T09:30:02Z.
   Not yet: the purchase, invoice in_1, is held and waits for news of the customer `cus_1`, until ...
+  Not yet: the refund of 4900 EUR, re_1, waits for referral event 12 (invoice-paid), dead since 2026-05-01T...
   No: the customer cus_1 carries no referral code, so Cello was not told of the purchase, invoice in_1.
   No: the purchase of 4900 EUR, invoice in_1, was tried once and Cello refused it: payload.ucc must be a string.";
 
@@ -89,52 +106,69 @@ pub struct ListArgs {
     /// Only those in this state, of webhooks or of referral events
     #[arg(long, value_parser = any_state())]
     pub state: Option<String>,
-    /// Only those of this provider
-    #[arg(long, value_parser = [stripe::NAME, chargebee::NAME])]
-    pub provider: Option<String>,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Only what was decided with this reason or warning, such as customer_unseen, or what a person discarded or confirmed
+    /// for this reason
+    #[arg(long, value_name = "REASON")]
+    pub reason: Option<String>,
+    /// Group referral events by this, with counts and sums: dead ones, unless --state says otherwise
+    #[arg(long, value_name = "WHAT", conflicts_with = "limit")]
+    pub by: Option<By>,
     /// The most lines to show
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 
-/// Which referral events are meant: some by name, or those in one state, of which the rest here makes fewer.
+/// By what the list is grouped.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum By {
+    /// What Cello, or the connection, said to the last attempt
+    Message,
+}
+
+/// Which referral events are meant: some by name, or those that a filter leaves.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("which").required(true))]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["ids", "state"]).args(FILTERS))]
 pub struct Selection {
     /// Numbers or keys of referral events, or any id that `show` takes: then all referral events that belong to it
-    #[arg(value_name = "ID", group = "which")]
+    #[arg(value_name = "ID", conflicts_with = "state", conflicts_with_all = FILTERS)]
     pub ids: Vec<String>,
-    /// All in this state
-    #[arg(long, group = "which", value_parser = undelivered_state())]
+    /// All in this state; without it, a filter chooses among those that wait for a person
+    #[arg(long, value_parser = open_state())]
     pub state: Option<String>,
-    /// With --state: only those of this provider
-    #[arg(long, requires = "state", conflicts_with = "ids", value_parser = [stripe::NAME, chargebee::NAME])]
-    pub provider: Option<String>,
-    /// With --state: only those with this trigger
-    #[arg(long, requires = "state", conflicts_with = "ids", value_parser = PossibleValuesParser::new(Trigger::WORDS))]
-    pub trigger: Option<String>,
-    /// With --state: only those of webhooks that arrived then or later: a day such as 2026-11-01, or a time such as
-    /// 2026-11-01T12:00:00Z
-    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = moment)]
-    pub since: Option<Timestamp>,
-    /// With --state: only those of webhooks that arrived before then
-    #[arg(long, value_name = "TIME", requires = "state", conflicts_with = "ids", value_parser = moment)]
-    pub until: Option<Timestamp>,
-    /// With --state: only those of which the last try ended with a message that holds this, in whatever case
-    #[arg(long, value_name = "TEXT", requires = "state", conflicts_with = "ids")]
-    pub message: Option<String>,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Set where the command has such a filter.
+    #[arg(skip)]
+    pub reason: Option<String>,
     /// Show what it would apply to, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask; needed for more than one where there is no terminal
+    /// Do not ask; needed where there is no terminal
     #[arg(long)]
     pub yes: bool,
+}
+
+impl Selection {
+    /// What to say where nothing is chosen; without a state it was looked for in `states`.
+    fn nothing(&self, states: &[EventState]) -> String {
+        let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+        let state = self.state.clone().unwrap_or_else(|| states.join(" or "));
+        let of = self.filter.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
+        let others = Filter { provider: None, ..self.filter.clone() };
+        let such = if others.is_empty() && self.reason.is_none() { "" } else { " and as you want it" };
+        format!("no referral event{of} is {state}{such}")
+    }
 }
 
 #[derive(Debug, Args)]
 pub struct RetryArgs {
     #[command(flatten)]
     pub selection: Selection,
+    /// Only what was decided with this warning, such as code_malformed, or what a person confirmed for this reason
+    #[arg(long = "reason", value_name = "REASON", requires = "which", conflicts_with = "ids")]
+    pub with_reason: Option<String>,
     /// At most so many a second, oldest first; without it all are due at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rate: Option<u32>,
@@ -144,6 +178,21 @@ pub struct RetryArgs {
 pub struct DiscardArgs {
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub person: Person,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfirmArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub person: Person,
+}
+
+/// Who decides, and why.
+#[derive(Debug, Args)]
+pub struct Person {
     /// Who decides this; without it the name you are logged in with
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
@@ -158,15 +207,21 @@ pub async fn run(command: EventsCommand, config: &Config, json: bool) -> Result<
         EventsCommand::List(args) => list::run(&*store, args, json).await,
         EventsCommand::Show { id } => show::run(&*store, &id, json).await,
         EventsCommand::Why(args) => why::run(&*store, args, &config.metadata, json).await,
-        EventsCommand::Decide(args) => decide::run(&*store, args, json).await,
+        EventsCommand::Decide(args) => decide::run(store, args, config, json).await,
+        EventsCommand::Remake(args) => remake::run(store, args, config, json).await,
         EventsCommand::Remap(args) => remap::run(store, args, config, json).await,
         EventsCommand::Retry(args) => {
             let retry = change::Change::Retry { rate: args.rate };
-            change::run(&*store, &args.selection, retry, json).await
+            let selection = Selection { reason: args.with_reason, ..args.selection };
+            change::run(&*store, &selection, retry, json).await
         }
-        EventsCommand::Discard(args) => {
-            let discard = change::Change::discard(args.by, args.reason, args.selection.dry_run)?;
-            change::run(&*store, &args.selection, discard, json).await
+        EventsCommand::Discard(DiscardArgs { selection, person }) => {
+            let discard = change::Change::Discard(person.known(selection.dry_run)?);
+            change::run(&*store, &selection, discard, json).await
+        }
+        EventsCommand::Confirm(ConfirmArgs { selection, person }) => {
+            let confirm = change::Change::Confirm(person.known(selection.dry_run)?);
+            change::run(&*store, &selection, confirm, json).await
         }
     }
 }
@@ -188,8 +243,8 @@ fn any_state() -> PossibleValuesParser {
 }
 
 /// The states in which a person may decide.
-fn undelivered_state() -> PossibleValuesParser {
-    let states = [EventState::Dead, EventState::Unsure, EventState::Waiting];
+fn open_state() -> PossibleValuesParser {
+    let states = [EventState::Dead, EventState::Unsure, EventState::Waiting, EventState::Confirmed];
     PossibleValuesParser::new(states.map(|state| PossibleValue::new(state.as_str()).help(of_event(state))))
 }
 
@@ -205,12 +260,13 @@ fn of_webhook(state: WebhookState) -> &'static str {
 
 fn of_event(state: EventState) -> &'static str {
     match state {
-        EventState::Waiting => "it is sent when it is due",
+        EventState::Waiting => "it is sent when it is due, or once what it depends on is delivered",
         EventState::Sending => "it is being sent right now",
         EventState::Delivered => "Cello has it",
         EventState::Unsure => "Cello may have it or not, and a person decides",
         EventState::Dead => "it was rejected or tried too often, and a person decides",
         EventState::Discarded => "a person gave it up",
+        EventState::Confirmed => "a person says that Cello has it",
     }
 }
 
@@ -225,7 +281,7 @@ fn tone_of_webhook(state: WebhookState) -> Tone {
 
 fn tone_of_event(state: EventState) -> Tone {
     match state {
-        EventState::Delivered => Tone::Good,
+        EventState::Delivered | EventState::Confirmed => Tone::Good,
         EventState::Waiting | EventState::Sending | EventState::Unsure => Tone::Open,
         EventState::Dead => Tone::Bad,
         EventState::Discarded => Tone::Faint,

@@ -15,6 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 pub struct Breaker {
     failures: u32,
     pause: Option<Duration>,
+    /// When it opened.
+    since: Option<Timestamp>,
     /// From when until when nothing is sent.
     open: Option<(Timestamp, Timestamp)>,
 }
@@ -42,6 +44,11 @@ impl Breaker {
         self.open.is_some()
     }
 
+    /// While it is open: since when, and when one is sent to see.
+    pub fn pause(&self) -> Option<(Timestamp, Timestamp)> {
+        self.since.zip(self.open.map(|(_, until)| until))
+    }
+
     /// Cello answered, whatever it said.
     pub fn answered(&mut self) {
         *self = Self::default();
@@ -60,6 +67,7 @@ impl Breaker {
         }
         let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause + pause).min(LONGEST_PAUSE));
         self.pause = Some(pause);
+        self.since.get_or_insert(now);
         self.open = now.checked_add(pause.max(wait)).ok().map(|until| (now, until));
     }
 }
@@ -95,8 +103,9 @@ mod tests {
         assert_eq!(breaker.leave(at(15)), Leave::One);
         breaker.failed(at(15), false, ZERO);
         assert_eq!(breaker.leave(at(15)), Leave::NoneUntil(at(45)));
+        assert_eq!(breaker.pause(), Some((at(0), at(45))));
         breaker.answered();
-        assert_eq!(breaker.leave(at(15)), Leave::All);
+        assert_eq!((breaker.leave(at(15)), breaker.pause()), (Leave::All, None));
     }
 
     #[test]

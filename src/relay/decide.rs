@@ -4,6 +4,7 @@
 //! same code serves the running relay, `map` and the tests; it takes the time and the answers of look-ups as
 //! arguments and calls nobody.
 
+mod anew;
 mod recording;
 mod settled;
 
@@ -27,6 +28,7 @@ use crate::providers::Question;
 use crate::store::{DecisionState, HeldFact, Ledger, StoreError, Webhook, WebhookState};
 use crate::trace::Trace;
 
+pub use anew::{Remade, Remaking, decide_discarded, remake};
 pub use settled::Settled;
 use settled::about;
 
@@ -97,8 +99,16 @@ pub fn decide(
     for facts in [signups, rest] {
         for (number, fact) in facts {
             let before = before[number].as_deref();
-            let judge =
-                Judge { policy, webhook, reading: &reading, before, looked_up: &looked_up, held_until: None, now };
+            let judge = Judge {
+                policy,
+                webhook,
+                reading: &reading,
+                before,
+                looked_up: &looked_up,
+                held_until: None,
+                anew: None,
+                now,
+            };
             let decisions = deciding.decide_fact(&judge, number, fact, &mut topics)?;
             deciding.decided.decisions.extend(decisions);
         }
@@ -258,7 +268,7 @@ impl Deciding<'_> {
         topics: &mut Vec<String>,
     ) -> Result<Vec<Decision>, StoreError> {
         let mut decisions = Vec::new();
-        let completed = self.completed(&judge.webhook.scope, fact)?;
+        let completed = self.completed(&judge.webhook.scope, fact, judge.anew)?;
         let fact = completed.as_ref().unwrap_or(fact);
         let mut judged = judge.fact(self.ledger, fact)?;
         if let (Verdict::Send(_), Detail::InvoicePaid(_)) = (&judged.verdict, &fact.detail)
@@ -308,8 +318,8 @@ impl Deciding<'_> {
     }
 
     /// The fact as the directory completes it: a payment is also what its session said of it, and a subscription that
-    /// never was active starts when it becomes so.
-    fn completed(&mut self, scope: &Scope, fact: &Fact) -> Result<Option<Fact>, StoreError> {
+    /// never was active starts when it becomes so. What is decided `anew` was not reported.
+    fn completed(&mut self, scope: &Scope, fact: &Fact, anew: Option<&str>) -> Result<Option<Fact>, StoreError> {
         match &fact.detail {
             Detail::InvoicePaid(invoice) if matches!(invoice.stated_by, StatedBy::Payment { .. }) => {
                 let payment = self.ledger.payment(scope, &invoice.id)?;
@@ -320,8 +330,9 @@ impl Deciding<'_> {
                 }))
             }
             Detail::SubscriptionChanged { subscription, change: Change::Active, .. } => {
+                let started = started_key(scope, &subscription.id);
                 let is_first = self.ledger.decision_on(&not_started_key(scope, &subscription.id))?.is_some()
-                    && self.ledger.reported(&started_key(scope, &subscription.id))?.is_none();
+                    && (anew == Some(started.as_str()) || self.ledger.reported(&started)?.is_none());
                 let detail = Detail::SubscriptionStarted(subscription.clone());
                 Ok(is_first.then(|| Fact { detail, ..fact.clone() }))
             }
@@ -378,6 +389,7 @@ impl Deciding<'_> {
             before: None,
             looked_up,
             held_until: held.deadline.filter(|until| *until <= self.reached),
+            anew: None,
             now: self.now,
         };
         let decisions = self.decide_fact(&judge, held.fact, fact, topics)?;

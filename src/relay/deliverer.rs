@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -18,11 +18,11 @@ use super::recovering::recover;
 use super::schedule::pause_after;
 use super::stopped;
 use super::turns::Turns;
-use crate::cello::{Client, Outcome, Sent};
+use crate::cello::{Client, Outcome, Sent, wire};
 use crate::clock::Clock;
 use crate::config::{Delivery, Unsure};
 use crate::crash_points::{CrashPoint, reach, reach_with};
-use crate::store::{Attempt, Claimed, Store, StoreError, Then};
+use crate::store::{Attempt, Claimed, Pause, Store, StoreError, Then};
 use crate::telemetry::Metrics;
 
 /// The longest sleep: the store may be changed by another process, such as `events retry`.
@@ -36,6 +36,13 @@ const TAKE_BACK_EVERY: Duration = Duration::from_secs(5);
 
 /// Until the store is asked again when it could not do what it was asked.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a dead or unsure signup has blocked for so long is sent without it: Cello takes nothing older than 30 days.
+const LONGEST_BLOCKED: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// Between two looks for such events, and how many are let go at once.
+const PASS_SIGNUPS_EVERY: Duration = Duration::from_secs(60);
+const AT_ONCE: usize = 100;
 
 /// After trouble with the store nothing is taken back for so long: whoever was answered by Cello meanwhile records that
 /// first.
@@ -62,6 +69,8 @@ struct Sending {
     is_alone: bool,
     /// When it was last looked for what others left.
     taken_back_at: Option<Instant>,
+    /// When it was last looked for what signups have blocked for too long.
+    signups_passed_at: Option<Instant>,
     /// When the store last could not do what it was asked.
     trouble_at: Option<Instant>,
 }
@@ -92,6 +101,7 @@ impl Deliverer {
     /// it by hand.
     pub async fn drain_due(&self) -> Result<usize, StoreError> {
         self.take_back().await?;
+        self.pass_signups().await?;
         let mut count = 0;
         while self.may_claim(0) > 0 {
             let (claimed, lease_until) = self.claim(1, true).await?;
@@ -119,6 +129,10 @@ impl Deliverer {
         if is_calm && (under_way == 0 || others_may_leave_something) {
             self.take_back().await?;
             sending.taken_back_at = Some(Instant::now());
+        }
+        if is_past(sending.signups_passed_at, PASS_SIGNUPS_EVERY) {
+            self.pass_signups().await?;
+            sending.signups_passed_at = Some(Instant::now());
         }
         if sending.is_alone {
             return Ok(LONGEST_SLEEP);
@@ -149,6 +163,24 @@ impl Deliverer {
     /// who is alone on a store looks only when it sends nothing. A store that is shared has a clock of its own for this.
     async fn take_back(&self) -> Result<(), StoreError> {
         recover(self.store.as_ref(), self.settings.unsure, (self.clock)(), &self.metrics).await
+    }
+
+    /// Lets go what signups have blocked for too long.
+    async fn pass_signups(&self) -> Result<(), StoreError> {
+        loop {
+            let now = (self.clock)();
+            let before = now.saturating_sub(LONGEST_BLOCKED).unwrap_or(Timestamp::MIN);
+            let passed = self.store.pass_signups(before, now, AT_ONCE).await?;
+            for event in &passed {
+                tracing::warn!(
+                    event,
+                    "referral event sent without its signup, which has not been delivered for 14 days"
+                );
+            }
+            if passed.len() < AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 
     /// How many more may be sent beside those under way.
@@ -185,7 +217,7 @@ impl Deliverer {
         reach(CrashPoint::EventAnswered);
         let took = clock.elapsed();
         let now = (self.clock)();
-        self.note_health(&sent, now);
+        let pause = self.note_health(&sent, &event, now);
         self.metrics.attempted(sent.outcome.as_str(), took);
         let counts = !sent.login;
         let then = self.then(&event, &sent, now);
@@ -202,7 +234,8 @@ impl Deliverer {
             Then::Dead => {
                 tracing::error!(
                     event = event.id,
-                    "a referral event is dead; `cello-relay events show {}` tells why",
+                    said = wire::impersonal(&sent.message, &event.body),
+                    "referral event dead-lettered; `cello-relay events show {}` shows its whole life",
                     event.id
                 );
             }
@@ -224,6 +257,12 @@ impl Deliverer {
             counts,
         };
         self.record(attempt).await;
+        // What Cello answered comes first: a store in trouble may not take both.
+        if let Some(pause) = pause
+            && let Err(problem) = self.store.note_pause(pause).await
+        {
+            tracing::warn!(%problem, "`events show` may not say whether delivery is paused");
+        }
     }
 
     /// The store took too long, or this process stood still after it had claimed.
@@ -274,7 +313,9 @@ impl Deliverer {
         }
     }
 
-    fn note_health(&self, sent: &Sent, now: Timestamp) {
+    /// Lets the breaker know how Cello is. Returns what is to be kept of it for those who ask beside the relay: the pause,
+    /// or that it has ended.
+    fn note_health(&self, sent: &Sent, event: &Claimed, now: Timestamp) -> Option<Option<Pause>> {
         let mut breaker = self.breaker();
         let was_open = breaker.is_open();
         match sent.outcome {
@@ -282,18 +323,22 @@ impl Deliverer {
             Outcome::Retry { after } => breaker.failed(now, sent.login, self.capped(after)),
             Outcome::Unsure => breaker.failed(now, sent.login, Duration::ZERO),
         }
-        let is_open = breaker.is_open();
-        self.metrics.breaker_open(is_open);
-        if is_open && !was_open {
+        let pause = breaker.pause();
+        self.metrics.breaker_open(pause.is_some());
+        if pause.is_some() && !was_open {
             tracing::error!(
                 login = sent.login,
                 status = sent.status,
                 problem = sent.problem.as_deref(),
-                "Cello does not take referral events; sending pauses, nothing is lost"
+                "Cello is unavailable; delivery paused, nothing is lost"
             );
-        } else if was_open && !is_open {
+        } else if was_open && pause.is_none() {
             tracing::info!("Cello takes referral events again");
         }
+        (pause.is_some() || was_open).then(|| {
+            let problem = wire::impersonal(&sent.message, &event.body);
+            pause.map(|(since, until)| Pause { since, until, problem })
+        })
     }
 
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {

@@ -22,6 +22,8 @@ pub struct Judged {
     pub other_topic: Option<String>,
     /// The customer that the referral event is for: not always the one that the webhook names.
     pub customer: Option<String>,
+    /// Of a refund: the key of the purchase whose money goes back.
+    pub refunds: Option<String>,
     pub trace: Trace,
 }
 
@@ -35,6 +37,7 @@ impl Judged {
             again: None,
             other_topic: None,
             customer: None,
+            refunds: None,
             trace: Trace::default(),
         }
     }

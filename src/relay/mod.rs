@@ -11,11 +11,13 @@
 //! - [`schedule`], [`breaker`], [`turns`], [`pace`]: when to try again, when to pause, what goes first, how fast; pure
 //! - `recovering`: what becomes of events whose sender died
 //! - [`decider`], [`deliverer`], [`eraser`]: the loops themselves; [`failing`]: what is said of rules that fail
+//! - [`remaking`]: refused events, decided again for a person; `contribution`: what an event added to running totals
 //! - [`remap`]: the past, decided again beside the store
 
 pub mod answers;
 pub mod breaker;
 pub mod code;
+mod contribution;
 pub mod decide;
 pub mod decider;
 pub mod deliverer;
@@ -31,6 +33,7 @@ pub mod policy;
 mod purchase;
 mod recovering;
 mod refund;
+pub mod remaking;
 pub mod remap;
 mod reported;
 pub mod schedule;
@@ -154,6 +157,8 @@ pub async fn take_up(
     // there for longer than its sender may take.
     let left_until = if store.is_shared() { now } else { Timestamp::MAX };
     recover(store, delivery.unsure, left_until, metrics).await?;
+    // The first attempt will show whether Cello is available now.
+    store.note_pause(None).await?;
     store
         .transact(Box::new(move |ledger| {
             for held in ledger.waiting_for(waiting::RULES_TOPIC)? {

@@ -30,7 +30,7 @@ use crate::store::{
     WebhookState,
 };
 
-pub use compare::{Compared, Comparison, Difference, Field, Kind};
+pub use compare::{Compared, Comparison, Difference, Field, Kind, differing};
 
 /// Webhooks, referral events and held facts that are in memory at a time.
 const PAGE: usize = 64;

@@ -36,6 +36,13 @@ impl ReportedStates {
         self.0.drain(..too_many);
     }
 
+    /// Takes out a state that was added.
+    pub fn remove(&mut self, version: i64, state: &str) {
+        if let Some(place) = self.0.iter().rposition(|(other, of)| *other == version && of == state) {
+            self.0.remove(place);
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -72,6 +79,17 @@ mod tests {
         let mut reported = ReportedStates::default();
         (0..100).for_each(|version| reported.add(version, "state"));
         assert_eq!((reported.at(83), reported.at(84)), (None, Some("state")));
+    }
+
+    #[test]
+    fn a_state_can_be_taken_out_again() {
+        let mut reported = ReportedStates::default();
+        for (version, state) in [(10, "a"), (20, "b"), (20, "c")] {
+            reported.add(version, state);
+        }
+        reported.remove(20, "b");
+        reported.remove(20, "never");
+        assert_eq!(reported.to_text(), "10 a\n20 c");
     }
 
     #[test]

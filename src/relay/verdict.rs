@@ -22,11 +22,11 @@ use crate::attribution::{Attribution, Referral, attribute, report_topic};
 use crate::decision::{Reason, Sending, Verdict, WarningCode};
 use crate::facts::{Customer, Detail, Fact, KnownCustomer, Learned, Phase, Reading, Scope, Subscription};
 use crate::rules::{CustomerView, Input, Ruled, Ruling};
-use crate::store::{Ledger, StoreError, Webhook};
+use crate::store::{Ledger, Reported, StoreError, Webhook};
 use crate::trace::{Told, Trace};
 use change::UNCHANGED;
 use owner::standing;
-use signup::signup_key;
+pub use signup::signup_key;
 
 /// Everything one fact is judged by.
 pub struct Judge<'a> {
@@ -39,6 +39,8 @@ pub struct Judge<'a> {
     /// Until when the fact was held, if it was. Only then can its time be up: after a stop, what it waits for may stand
     /// right behind it in the queue.
     pub held_until: Option<Timestamp>,
+    /// The business key of the referral event that is decided anew, as if it had never been reported.
+    pub anew: Option<&'a str>,
     pub now: Timestamp,
 }
 
@@ -180,21 +182,26 @@ impl Judge<'_> {
         }
         let told = self.customer_told(customer, known.as_ref());
         let completed_now = known.is_some_and(|known| known.completed_at == Some(self.webhook.at));
-        let key = key.unwrap_or_else(|| signup_key(&referral));
+        let key = key.unwrap_or_else(|| signup_key(referral.subject()));
         let email_told = told.clone();
         Ok(Ok(Case { fact, customer: Some(customer.to_owned()), completed_now, referral, told, email_told, key }))
+    }
+
+    /// The referral event with this key, unless that is what is decided anew.
+    fn earlier(&self, ledger: &mut dyn Ledger, key: &str) -> Result<Option<Reported>, StoreError> {
+        if self.anew == Some(key) { Ok(None) } else { ledger.reported(key) }
     }
 
     /// Whether Cello was sent this before. The end of a subscription was once kept without its time: an end that lies no
     /// later than that report is the one it was about.
     fn is_reported(&self, ledger: &mut dyn Ledger, fact: &Fact, key: &str) -> Result<bool, StoreError> {
-        if ledger.reported(key)?.is_some() {
+        if self.earlier(ledger, key)?.is_some() {
             return Ok(true);
         }
         let Detail::SubscriptionEnded(Subscription { id, ended_at: Some(ended_at), .. }) = &fact.detail else {
             return Ok(false);
         };
-        let earlier = ledger.reported(&ended_key(&self.webhook.scope, id, None))?;
+        let earlier = self.earlier(ledger, &ended_key(&self.webhook.scope, id, None))?;
         Ok(earlier.is_some_and(|earlier| *ended_at <= earlier.at))
     }
 

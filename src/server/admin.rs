@@ -50,9 +50,16 @@ async fn ready(health: web::Data<Health>) -> HttpResponse {
 async fn metrics(health: web::Data<Health>) -> HttpResponse {
     let counts = health.store.counts().await.inspect_err(|error| warn!(%error, "no counts for the metrics")).ok();
     let held = health.store.held().await.inspect_err(|error| warn!(%error, "no held facts for the metrics")).ok();
-    let overdue = health.since(health.store.next_due().await);
+    let overdue = health.since(health.store.overdue_since().await);
+    let blocked = match health.store.blocked().await {
+        Ok(blocked) => health.since(Ok(blocked.since)).map(|time| (blocked.events, time)),
+        Err(error) => {
+            warn!(%error, "no blocked events for the metrics");
+            None
+        }
+    };
     let oldest = health.since(health.store.oldest_waiting().await);
-    let scrape = Scrape { counts, held, overdue, oldest, writes: health.store.stats() };
+    let scrape = Scrape { counts, held, overdue, blocked, oldest, writes: health.store.stats() };
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(health.metrics.render(&scrape))

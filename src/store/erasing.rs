@@ -39,9 +39,6 @@ pub struct Settled {
 /// Takes what only identifies a person out of the body of a referral event; `None` where there is nothing to take out.
 pub type WithoutPerson = fn(&str) -> Option<Impersonal>;
 
-/// Stands in an answer for what was taken out of it.
-pub const TAKEN: &str = "[erased]";
-
 /// The place of a webhook in the order of arrival: when it was received, and its number.
 pub type Arrival = (Timestamp, i64);
 

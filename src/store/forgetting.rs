@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{EventState, Life, ScopedCustomer, WebhookState, WithoutPerson};
+use super::{Life, ScopedCustomer, WebhookState, WithoutPerson};
 use crate::attribution::erase_person;
 use crate::facts::{KnownCustomer, Scope};
 
@@ -114,8 +114,7 @@ pub fn once(webhooks: impl IntoIterator<Item = i64>) -> Vec<i64> {
 fn in_the_way(life: &Life) -> Vec<InTheWay> {
     let of = |referral_event, state| InTheWay { event_id: life.event_id.clone(), referral_event, state };
     let webhook = matches!(life.state, WebhookState::Undecided | WebhookState::Held).then(|| life.state.as_str());
-    let is_over = |state| matches!(state, EventState::Delivered | EventState::Discarded);
-    let events = life.referral_events.iter().filter(|event| !is_over(event.state));
+    let events = life.referral_events.iter().filter(|event| !event.state.is_over());
     let events = events.map(|event| of(Some(event.id), event.state.as_str()));
     webhook.map(|state| of(None, state)).into_iter().chain(events).collect()
 }

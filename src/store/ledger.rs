@@ -1,7 +1,8 @@
 //! The inner contract, on a connection that is within a transaction: each kind of store has a function for each part of
 //! it, and this ties the one to the other.
 
-/// `Books` for the functions that are in scope, in `directory`, `payments`, `decisions`, `queue` and `webhooks`.
+/// `Books` for the functions that are in scope, in `directory`, `payments`, `decisions`, `queue`,
+/// `outbox` and `webhooks`.
 macro_rules! books {
     ($connection:ident) => {
         use jiff::Timestamp;
@@ -9,7 +10,8 @@ macro_rules! books {
             Carried, KnownCode, KnownCustomer, KnownPurchase, KnownSubscription, Payment, PaymentLink, Plan, Scope,
         };
         use $crate::store::{
-            DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, Reported, StoreError, Webhook, WebhookState,
+            DecisionRecord, DecisionState, HeldFact, Ledger, NewReferralEvent, Reported, StoreError, StoredEvent, Webhook,
+            WebhookState,
         };
 
         pub struct Books<'a>(pub &'a $connection);
@@ -38,10 +40,15 @@ macro_rules! books {
                 purchases_between(scope: &Scope, customer: &str, from: Timestamp, to: Timestamp)
                     -> Vec<(String, KnownPurchase)> = payments::purchases_between;
                 put_purchase(scope: &Scope, id: &str, purchase: &KnownPurchase) -> () = payments::put_purchase;
+                remove_purchase(scope: &Scope, id: &str) -> () = payments::remove_purchase;
+                remove_carried(scope: &Scope, purchase: &str) -> () = payments::remove_carried;
+                remove_unreported_refund(scope: &Scope, payment: &str, refund: &str) -> ()
+                    = payments::remove_unreported_refund;
                 has_unlinked_before(scope: &Scope, before: Timestamp) -> bool = payments::has_unlinked_before;
                 customer_of_user(scope: &Scope, user: &str) -> Option<String> = payments::customer_of_user;
                 refunded(scope: &Scope, charge: &str) -> Vec<(i64, i64)> = directory::refunded;
                 put_refunded(scope: &Scope, charge: &str, from: i64, to: i64) -> () = directory::put_refunded;
+                remove_refunded(scope: &Scope, charge: &str, from: i64, to: i64) -> () = directory::remove_refunded;
                 pinned_code(user: &str) -> Option<String> = directory::pinned_code;
                 pin_code(user: &str, ucc: &str) -> () = directory::pin_code;
                 code(ucc: &str) -> Option<KnownCode> = directory::code;
@@ -57,6 +64,10 @@ macro_rules! books {
                 look_up_at(held: &HeldFact, at: Timestamp) -> () = decisions::look_up_at;
                 put_decision(decision: &DecisionRecord) -> () = decisions::put;
                 add_referral_event(event: &NewReferralEvent) -> bool = queue::add;
+                referral_event(id: i64) -> Option<StoredEvent> = outbox::event;
+                replace_referral_event(id: i64, event: &NewReferralEvent, by: &str, now: Timestamp) -> ()
+                    = outbox::replace;
+                free_key(id: i64, now: Timestamp) -> () = outbox::free_key;
                 mention(webhook: i64, id: &str) -> () = decisions::mention;
                 settle_webhook(id: i64, state: WebhookState, note: Option<&str>) -> () = webhooks::settle;
             }

@@ -9,6 +9,7 @@ mod history;
 mod known_rows;
 mod ledger;
 mod moving;
+mod outbox;
 mod past;
 mod postgres;
 mod records;
@@ -55,6 +56,9 @@ pub enum StoreError {
     Unavailable(String),
     #[error("the store holds something it should not: {0}")]
     Damaged(String),
+    /// Nothing went wrong: work undid itself, because it was only to see what would come of it.
+    #[error("it was only tried out, and undone")]
+    Undone,
     /// A fault in this program: what was to be done is undone, and the store goes on.
     #[error("work in the store panicked and was undone; the log has the place")]
     Panicked,
@@ -121,6 +125,12 @@ pub trait Store: Send + Sync {
     /// was told the other does not know, so nobody sends from a store of another.
     async fn goes_to(&self, cello: &str, now: Timestamp) -> Result<String, StoreError>;
 
+    /// Keeps that delivery is paused, for those who ask beside the relay; `None` that it goes on.
+    async fn note_pause(&self, pause: Option<Pause>) -> Result<(), StoreError>;
+
+    /// Whether delivery is paused, as the relay that looked last has kept it.
+    async fn pause(&self) -> Result<Option<Pause>, StoreError>;
+
     /// What this process has written since it opened the store.
     fn stats(&self) -> WriteStats;
 
@@ -160,6 +170,17 @@ pub trait Store: Send + Sync {
     /// When the next referral event that could be claimed is due, if any: one that waits for its turn within its
     /// subject is not counted.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// When the waiting referral event that has been due longest was first due: in the future where none is due, `None`
+    /// where none waits or all that wait are blocked.
+    async fn overdue_since(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// What is blocked by a dead or unsure referral event.
+    async fn blocked(&self) -> Result<Blocked, StoreError>;
+
+    /// Lets referral events go that have been blocked by their signup since `before` or longer, with a warning; returns
+    /// their numbers.
+    async fn pass_signups(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<Vec<i64>, StoreError>;
 
     /// When the oldest referral event that waits was decided, whether it is due or not; `None` where none waits.
     async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError>;
@@ -204,8 +225,8 @@ pub trait Store: Send + Sync {
     /// told with a warning of that name.
     async fn said_of_codes(&self, faults: Vec<Reason>) -> Result<SaidOfCodes, StoreError>;
 
-    /// Lets dead, unsure and waiting ones of these referral events be sent with a fresh count of attempts: the first of
-    /// them `now`, each other so long after the one before. Returns those it applied to.
+    /// Lets dead, unsure, waiting and confirmed ones of these referral events be sent with a fresh count of attempts: the
+    /// first of them `now`, each other so long after the one before. Returns those it applied to.
     async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError>;
 
     /// Lets unreadable webhooks be decided again, as if they had just arrived. Returns those it applied to: not those
@@ -214,7 +235,14 @@ pub trait Store: Send + Sync {
 
     /// Gives up on waiting, unsure and dead ones of these referral events, in the name of a person. Returns those it
     /// applied to.
-    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError>;
+    async fn discard(&self, discarding: Discarding, now: Timestamp) -> Result<Vec<i64>, StoreError>;
+
+    /// The refunds of a purchase that are neither delivered, confirmed nor discarded, oldest first.
+    async fn open_refunds(&self, purchase: i64) -> Result<Vec<i64>, StoreError>;
+
+    /// Takes waiting, unsure and dead ones of these referral events for delivered, because a person says that Cello has
+    /// them. Returns those it applied to.
+    async fn confirm(&self, ids: Vec<i64>, person: ByPerson, now: Timestamp) -> Result<Vec<i64>, StoreError>;
 
     /// Erases bodies of webhooks, in order of arrival. Everything else of a webhook stays, so that one that comes again
     /// is still recognised; its facts cannot be decided again.
@@ -285,6 +313,10 @@ pub trait Ledger {
         to: Timestamp,
     ) -> Result<Vec<(String, KnownPurchase)>, StoreError>;
     fn put_purchase(&mut self, scope: &Scope, id: &str, purchase: &KnownPurchase) -> Result<(), StoreError>;
+    fn remove_purchase(&mut self, scope: &Scope, id: &str) -> Result<(), StoreError>;
+    /// Removes what this purchase carries of whatever payments.
+    fn remove_carried(&mut self, scope: &Scope, purchase: &str) -> Result<(), StoreError>;
+    fn remove_unreported_refund(&mut self, scope: &Scope, payment: &str, refund: &str) -> Result<(), StoreError>;
     /// Whether there is a reported purchase from before `before` for whose money no payment is known.
     fn has_unlinked_before(&mut self, scope: &Scope, before: Timestamp) -> Result<bool, StoreError>;
 
@@ -295,6 +327,9 @@ pub trait Ledger {
     fn refunded(&mut self, scope: &Scope, charge: &str) -> Result<Vec<(i64, i64)>, StoreError>;
     /// Adds one to those.
     fn put_refunded(&mut self, scope: &Scope, charge: &str, from: i64, to: i64) -> Result<(), StoreError>;
+
+    /// Takes one out of those.
+    fn remove_refunded(&mut self, scope: &Scope, charge: &str, from: i64, to: i64) -> Result<(), StoreError>;
 
     /// The first code that was reported for a user.
     fn pinned_code(&mut self, user: &str) -> Result<Option<String>, StoreError>;
@@ -329,6 +364,19 @@ pub trait Ledger {
     fn put_decision(&mut self, decision: &DecisionRecord) -> Result<(), StoreError>;
     /// Adds a referral event that is to be delivered. `false` when one with its key exists: nothing is added.
     fn add_referral_event(&mut self, event: &NewReferralEvent) -> Result<bool, StoreError>;
+    /// The referral event with this number.
+    fn referral_event(&mut self, id: i64) -> Result<Option<StoredEvent>, StoreError>;
+    /// Puts what was decided now in the place of what an event said, and lets it be sent with a fresh count of attempts.
+    /// What it said before is kept with its attempts, in the name of whom this is done `by`.
+    fn replace_referral_event(
+        &mut self,
+        id: i64,
+        event: &NewReferralEvent,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Lets another event have the business key of a discarded one.
+    fn free_key(&mut self, id: i64, now: Timestamp) -> Result<(), StoreError>;
     /// Lets a webhook be found by this id, besides those of its decisions.
     fn mention(&mut self, webhook: i64, id: &str) -> Result<(), StoreError>;
     /// Sets the state of a webhook, with a note where it cannot be read.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::decision::Warning;
+use crate::decision::{Warning, WarningCode};
 use crate::facts::{Mode, Scope};
 use crate::referral_event::Trigger;
 use crate::trace::Trace;
@@ -69,6 +69,25 @@ words! {
         Unsure = "unsure",
         Dead = "dead",
         Discarded = "discarded",
+        /// A person says that Cello has it.
+        Confirmed = "confirmed",
+    }
+}
+
+impl EventState {
+    /// Whether what depends on an event in this state waits for a person.
+    pub fn blocks(self) -> bool {
+        matches!(self, Self::Dead | Self::Unsure)
+    }
+
+    /// Whether a person may decide about it: it is not over, and nobody is sending it.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Waiting | Self::Unsure | Self::Dead)
+    }
+
+    /// Whether nothing is left to do: Cello has it, or it was given up.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Delivered | Self::Confirmed | Self::Discarded)
     }
 }
 
@@ -145,9 +164,22 @@ pub struct NewReferralEvent {
     pub organization_id: Option<String>,
     /// The provider's id of the customer.
     pub customer: Option<String>,
+    /// Business keys of the events that go before it, as far as they exist.
+    pub after: After,
+    /// What it adds to running totals, as JSON.
+    pub contribution: String,
     /// The exact body that is sent, never rebuilt.
     pub body: String,
     pub created_at: Timestamp,
+}
+
+/// What a referral event depends on: while one of these is dead or unsure, it is blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct After {
+    /// The key of its user's signup; none of a signup itself.
+    pub signup: Option<String>,
+    /// Of a refund, the key of the purchase whose money goes back.
+    pub purchase: Option<String>,
 }
 
 /// What later facts need of a referral event that exists: for whom it is, and of what.
@@ -259,6 +291,7 @@ pub struct Counts {
     pub unsure: i64,
     pub dead: i64,
     pub discarded: i64,
+    pub confirmed: i64,
 }
 
 impl Counts {
@@ -266,7 +299,13 @@ impl Counts {
     pub fn add_up(&self) -> bool {
         self.received == self.duplicate + self.undecided + self.held + self.ignored + self.unreadable + self.mapped
             && self.referral_events
-                == self.waiting + self.sending + self.delivered + self.unsure + self.dead + self.discarded
+                == self.waiting
+                    + self.sending
+                    + self.delivered
+                    + self.unsure
+                    + self.dead
+                    + self.discarded
+                    + self.confirmed
     }
 
     /// A term by the name it has in the store.
@@ -286,9 +325,75 @@ impl Counts {
             "unsure" => &mut self.unsure,
             "dead" => &mut self.dead,
             "discarded" => &mut self.discarded,
+            "confirmed" => &mut self.confirmed,
             _ => return None,
         })
     }
+}
+
+/// What waits for a dead or unsure referral event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Blocked {
+    pub events: i64,
+    /// When the first of them was blocked; `None` where there is none.
+    pub since: Option<Timestamp>,
+}
+
+/// Delivery is paused, because Cello as a whole does not take referral events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    pub since: Timestamp,
+    /// When the next try is.
+    pub until: Timestamp,
+    /// What Cello or the connection said, without personal data.
+    pub problem: String,
+}
+
+/// In whose name a person decides about referral events, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByPerson {
+    pub by: String,
+    pub reason: String,
+}
+
+/// What is said of an event that is sent although its signup is not delivered.
+pub(super) fn signup_passed() -> Warning {
+    Warning::new(
+        WarningCode::SignupNotDelivered,
+        "its user's signup is still not delivered, and Cello takes nothing that is older than 30 days",
+    )
+}
+
+/// Which referral events to give up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discarding {
+    pub ids: Vec<i64>,
+    /// Refunds that go if their purchase does, and only then. A purchase stays as it is where Cello may yet be sent a
+    /// refund of it that is in neither list.
+    pub with: Vec<i64>,
+    pub person: ByPerson,
+}
+
+/// A referral event, as far as deciding it anew needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    pub id: i64,
+    pub key: String,
+    pub subject: String,
+    pub trigger: String,
+    pub webhook_id: i64,
+    /// Position of its fact among those of its webhook; `None` where no decision names it any more.
+    pub fact: Option<usize>,
+    pub state: EventState,
+    pub price: Option<i64>,
+    pub currency: Option<String>,
+    pub user_id: Option<String>,
+    pub organization_id: Option<String>,
+    /// What it added to running totals, as JSON; `None` where that was not kept.
+    pub contribution: Option<String>,
+    pub body: String,
+    /// Whether an attempt ended without an answer, so that Cello may have it.
+    pub was_unsure: bool,
 }
 
 /// The work of the store's writer since it was opened. All but `queued` only ever grow.

@@ -2,7 +2,7 @@
 
 use cello_relay::facts::Scope;
 use cello_relay::referral_event::Trigger;
-use cello_relay::store::{NewReferralEvent, NewWebhook, Store, WebhookState};
+use cello_relay::store::{After, NewReferralEvent, NewWebhook, Store, WebhookState};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -36,6 +36,8 @@ async fn with_dead(number: i64) -> Installation {
         user_id: "usr_1".into(),
         organization_id: None,
         customer: None,
+        after: After::default(),
+        contribution: "[]".into(),
         body: "{}".into(),
         created_at: now,
     };

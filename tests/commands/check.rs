@@ -349,11 +349,34 @@ async fn a_store_where_none_can_be_or_that_is_none_is_a_finding() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_a_relay_has_open_is_in_order_and_tells_what_it_holds() {
-    let relay = Installation::new().with("stories/stripe-invoice-before-customer").await.dead().await;
-    let url = format!("sqlite:{}", relay.folder.path().join("relay.db").display());
-    let settings = Settings::of(&stand_in().await).with("RELAY__DATABASE_URL", &url);
+    let relay = Installation::new().with("stories/stripe-invoice-before-customer").await.delivered().await;
+    let settings = of(&relay).await;
     assert!(settings.findings(&[]).is_empty());
-    settings.run(&[]).says(&["3 webhooks, 3 referral events, 3 of them dead or unsure"]);
+    settings.run(&[]).says(&["3 webhooks, 3 referral events"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dead_unsure_or_blocked_is_a_finding_with_how_to_go_on() {
+    let story = || Installation::new().with("stories/stripe-invoice-before-customer");
+    let dead = story().await.refused("currency not allowed").await;
+    of(&dead).await.finds(
+        "delivery",
+        "warn",
+        "2 referral events are dead: Cello refused them, or they were tried too often",
+    );
+    let relay = story().await;
+    relay.send_all("unsure", "the connection broke", cello_relay::store::Then::Unsure).await;
+    let said = of(&relay).await.run(&[]);
+    assert_eq!(said.code, 1);
+    said.says(&[
+        "1 referral event is unsure: Cello may have them or not",
+        "2 referral events are blocked by these, the first since ",
+    ]);
+}
+
+async fn of(relay: &Installation) -> Settings {
+    let url = format!("sqlite:{}", relay.folder.path().join("relay.db").display());
+    Settings::of(&stand_in().await).with("RELAY__DATABASE_URL", &url)
 }
 
 #[test]

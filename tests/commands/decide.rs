@@ -52,7 +52,7 @@ async fn what_was_decided_stands_and_what_is_unknown_is_a_finding() {
     assert_eq!(lines.code, 1);
     let lines = lines.lines();
     assert_eq!((&lines[0]["applies"], &lines[1]["applies"]), (&false.into(), &false.into()));
-    assert_eq!(lines[0]["why"], "what was decided about it stands");
+    assert_eq!(lines[0]["why"], "it was decided, and nothing of it was discarded");
     assert!(lines[1]["why"].as_str().unwrap().contains("nothing in this store is named `evt_unknown`"));
     assert_eq!(state(&relay).await, WebhookState::Mapped);
 }

@@ -178,13 +178,13 @@ fn without_a_store_the_commands_say_that_serve_makes_it() {
 
 #[tokio::test]
 async fn retry_sends_a_dead_referral_event_again_from_now_on() {
-    let relay = Installation::new().with(STORY).await.dead().await;
+    let relay = Installation::new().with(STORY).await.refused("currency not allowed").await;
 
     let said = relay.run(&["events", "retry", INVOICE]);
 
     assert_eq!(said.code, 0, "{said:?}");
     said.says(&["is sent again", "a running relay notices within 5 seconds"]);
-    assert_eq!(relay.states().await, [1, 0, 0, 2, 0]);
+    assert_eq!(relay.states().await, [1, 0, 0, 1, 0]);
     let claimable =
         relay.store.claim(jiff::Timestamp::now(), jiff::Timestamp::MAX, Wanted::longest_due(9)).await.unwrap();
     assert_eq!(claimable.iter().map(|event| (event.id, event.attempts)).collect::<Vec<_>>(), [(3, 0)]);
@@ -337,7 +337,7 @@ async fn a_dry_run_shows_what_it_would_apply_to_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn discard_keeps_who_gave_up_and_why_and_is_final() {
+async fn discard_keeps_who_gave_up_and_why_and_a_retry_does_not_undo_it() {
     let relay = Installation::new().with(STORY).await.dead().await;
 
     let said = relay.run(&["events", "discard", INVOICE, "--by", "Mara", "--reason", "paid by mistake"]);
@@ -347,7 +347,7 @@ async fn discard_keeps_who_gave_up_and_why_and_is_final() {
     relay.run(&["events", "show", "3"]).says(&["nothing: Mara gave it up (paid by mistake)"]);
     let again = relay.run(&["events", "retry", "3"]);
     assert_eq!(again.code, 1);
-    again.says(&["it was discarded by Mara, which is final"]);
+    again.says(&["it was discarded by Mara; `cello-relay events decide` with the event id of its webhook"]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cello_relay::config::Config;
 use cello_relay::facts::Scope;
@@ -11,7 +12,7 @@ use cello_relay::providers::{self, Provider};
 use cello_relay::relay::decide::decide;
 use cello_relay::relay::policy::Policy;
 use cello_relay::rules::Rules;
-use cello_relay::store::{Attempt, NewWebhook, Sqlite, Store, Then, Wanted};
+use cello_relay::store::{Attempt, ByPerson, EventFilter, NewWebhook, Sqlite, Store, Then, Wanted};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -117,16 +118,55 @@ impl Installation {
         }
     }
 
-    /// Tries to send whatever can be sent, with this end, until nothing can.
+    /// Tries to send whatever can be sent, with this end, until nothing can. What depends on an event that ends badly ends
+    /// like that, too, as it would if the first had only been refused later.
     pub async fn sent(self, outcome: &'static str, message: &str, then: Then) -> Self {
+        let mut in_the_way = self.send_all(outcome, message, then).await;
+        let mut confirmed = Vec::new();
+        while self.store.blocked().await.unwrap().events > 0 {
+            let person = ByPerson { by: "test".into(), reason: "for a while".into() };
+            confirmed.extend(self.store.confirm(in_the_way, person, Timestamp::now()).await.unwrap());
+            in_the_way = self.send_all(outcome, message, then).await;
+        }
+        for id in confirmed.into_iter().rev() {
+            self.store.retry(vec![id], Timestamp::now(), Duration::ZERO).await.unwrap();
+            self.send_all(outcome, message, then).await;
+        }
+        self
+    }
+
+    /// Numbers of what was tried.
+    pub async fn send_all(&self, outcome: &'static str, message: &str, then: Then) -> Vec<i64> {
+        self.send(|_| (outcome, message, then)).await
+    }
+
+    /// Delivers whatever can be sent, but for those with this trigger, which end otherwise.
+    pub async fn delivered_but(self, trigger: &str, then: Then) -> Self {
+        let (outcome, message) = match then {
+            Then::Dead => ("rejected", "currency not allowed"),
+            _ => ("unsure", "the connection broke"),
+        };
+        self.send(|body| match body.contains(&format!("\"trigger\":\"{trigger}\"")) {
+            true => (outcome, message, then),
+            false => ("delivered", "accepted", Then::Delivered),
+        })
+        .await;
+        self
+    }
+
+    /// Tries to send whatever can be sent until nothing can, with the end that its body has; numbers of what was tried.
+    async fn send<'a>(&self, end: impl Fn(&str) -> (&'static str, &'a str, Then)) -> Vec<i64> {
         let now = Timestamp::now();
+        let mut tried = Vec::new();
         loop {
             let claimed =
                 self.store.claim(now, now + SignedDuration::from_mins(1), Wanted::longest_due(100)).await.unwrap();
             if claimed.is_empty() {
-                return self;
+                return tried;
             }
             for event in claimed {
+                tried.push(event.id);
+                let (outcome, message, then) = end(&event.body);
                 let attempt = Attempt {
                     event_id: event.id,
                     lease: event.lease,
@@ -142,6 +182,27 @@ impl Installation {
                 self.store.record(attempt).await.unwrap();
             }
         }
+    }
+
+    /// The number of the first referral event with this trigger.
+    pub async fn number_of(&self, trigger: &str) -> String {
+        let events = self.store.referral_events_after("", 99).await.unwrap();
+        events.iter().find(|event| event.trigger == trigger).unwrap().id.to_string()
+    }
+
+    /// The signups are delivered, and everything else is refused.
+    pub async fn refused(self, message: &str) -> Self {
+        let now = Timestamp::now();
+        let signups = EventFilter {
+            state: Some("waiting".into()),
+            trigger: Some("new-signup".into()),
+            limit: 99,
+            ..EventFilter::default()
+        };
+        let signups = self.store.list(signups).await.unwrap().into_iter().filter_map(|row| row.referral_event);
+        let ids = signups.map(|event| event.id).collect();
+        self.store.confirm(ids, ByPerson { by: "test".into(), reason: "there".into() }, now).await.unwrap();
+        self.sent("rejected", message, Then::Dead).await
     }
 
     pub async fn dead(self) -> Self {

@@ -43,8 +43,8 @@ fn the_help_of_the_program_names_the_exit_codes() {
 #[test]
 fn a_command_that_takes_ids_or_all_of_them_says_so_where_neither_is_given() {
     for (arguments, both) in [
-        (["events", "retry"], "<ID|--state <STATE>>"),
-        (["events", "discard"], "<ID|--state <STATE>>"),
+        (["events", "retry"], "<ID|--state <STATE>|--provider"),
+        (["events", "discard"], "<ID|--state <STATE>|--provider"),
         (["events", "decide"], "<ID|--all>"),
     ] {
         run(Path::new("."), &[], &arguments).says(&[both]);

@@ -3,10 +3,12 @@
 mod backup;
 mod changing_many;
 mod check;
+mod confirm;
 mod decide;
 mod events;
 mod explain;
 mod export;
+mod filters;
 mod forget;
 mod given;
 mod help;
@@ -15,6 +17,7 @@ mod move_store;
 mod new_store;
 #[path = "../common/postgres.rs"]
 mod postgres;
+mod remake;
 mod remap;
 mod rules;
 mod tls;

@@ -119,19 +119,34 @@ async fn a_referral_event_answers_by_its_state() {
     waiting.answers("--invoice", INVOICE, "waits to be sent.");
 
     let refused = Installation::new().with(STORY).await.dead().await;
-    refused.answers("--invoice", INVOICE, "was tried once and Cello refused it: payload.ucc must be a string.");
+    refused.answers("--invoice", INVOICE, "was tried 2 times and Cello refused it: payload.ucc must be a string.");
     refused.why("--invoice", INVOICE).says(&["when the cause is gone, `cello-relay events retry 3`"]);
     refused.answers("--customer", CUSTOMER, "No: the purchase of 7900 EUR");
     refused.why("--customer", CUSTOMER).says(&["referral event 1: you decide"]);
 
     let given_up = Installation::new().with(STORY).await.sent("retry", "status 503", Then::Dead).await;
-    given_up.answers("--invoice", INVOICE, "was tried once and given up, the last time: status 503.");
+    given_up.answers("--invoice", INVOICE, "was tried 2 times and given up, the last time: status 503.");
 
     let unsure = Installation::new().with(STORY).await.sent("unsure", "the connection broke", Then::Unsure).await;
     unsure.answers("--invoice", INVOICE, "Unsure: the purchase of 7900 EUR");
     assert_eq!(unsure.json_why("--user", USER)["answer"], "unsure");
 
-    let discarded = refused.run(&["events", "discard", "3", "--by", "Mara", "--reason", "paid by mistake"]);
+    let confirmed = ["events", "confirm", "3", "--by", "Mara", "--reason", "it is in the portal"];
+    assert_eq!(unsure.run(&confirmed).code, 0);
+    unsure.answers("--invoice", INVOICE, "Yes: the purchase of 7900 EUR");
+    unsure.answers("--invoice", INVOICE, "Mara says since ");
+    unsure.answers("--invoice", INVOICE, "that Cello has it: it is in the portal.");
+    unsure.answers("--user", USER, "Yes: Cello has 1 purchase of ");
+    assert_eq!(unsure.json_why("--invoice", INVOICE)["answer"], "yes");
+
+    let blocked = Installation::new().with(STORY).await;
+    blocked.send_all("rejected", "currency not allowed", Then::Dead).await;
+    blocked.answers("--invoice", INVOICE, "Not yet: the purchase of 7900 EUR");
+    blocked.answers("--invoice", INVOICE, "waits for referral event 1, dead since 20");
+    blocked.answers("--invoice", INVOICE, "Z: currency not allowed.");
+    blocked.why("--invoice", INVOICE).says(&["`cello-relay events show 1` says what to do"]);
+
+    let discarded = refused.run(&["events", "discard", "3", "--by", "Mara", "--reason", "paid by mistake", "--yes"]);
     assert_eq!(discarded.code, 0);
     refused.answers("--invoice", INVOICE, "was given up by Mara: paid by mistake.");
 }
@@ -387,7 +402,7 @@ async fn one_payment_of_several_invoices_by_nobody_knows_whom_is_a_payment_of_ea
 #[tokio::test]
 async fn what_no_try_said_anything_about_leaves_no_gap_in_a_sentence() {
     let relay = Installation::new().with(STORY).await.sent("retry", "", Then::Dead).await;
-    relay.answers("--invoice", INVOICE, &format!("invoice {INVOICE}, was tried once and given up."));
+    relay.answers("--invoice", INVOICE, &format!("invoice {INVOICE}, was tried 2 times and given up."));
     let relay = Installation::new().with(STORY).await.sent("unsure", " ", Then::Unsure).await;
     relay.answers("--invoice", INVOICE, "nobody knows whether Cello took it. A person has to decide.");
     let shown = relay.run(&["events", "show", INVOICE]).out + &relay.why("--user", USER).out;

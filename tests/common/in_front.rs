@@ -56,6 +56,8 @@ macro_rules! in_front {
 in_front! {
     async fn probe() -> ();
     async fn goes_to(cello: &str, now: Timestamp) -> String;
+    async fn note_pause(pause: Option<Pause>) -> ();
+    async fn pause() -> Option<Pause>;
     async fn receive(webhook: NewWebhook) -> Receipt;
     async fn undecided(limit: usize) -> Vec<Webhook>;
     async fn transact(work: Work<()>) -> ();
@@ -65,6 +67,9 @@ in_front! {
     async fn give_back(claimed: Vec<Claimed>) -> ();
     async fn recover(now: Timestamp, hold_after: u32) -> Recovered;
     async fn next_due() -> Option<Timestamp>;
+    async fn overdue_since() -> Option<Timestamp>;
+    async fn blocked() -> Blocked;
+    async fn pass_signups(before: Timestamp, now: Timestamp, limit: usize) -> Vec<i64>;
     async fn oldest_waiting() -> Option<Timestamp>;
     async fn counts() -> Counts;
     async fn held() -> Vec<(String, i64)>;
@@ -79,7 +84,9 @@ in_front! {
     async fn said_of_codes(faults: Vec<Reason>) -> SaidOfCodes;
     async fn retry(ids: Vec<i64>, now: Timestamp, apart: Duration) -> Vec<i64>;
     async fn decide_again(webhooks: Vec<i64>) -> Vec<i64>;
-    async fn discard(ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Vec<i64>;
+    async fn discard(discarding: Discarding, now: Timestamp) -> Vec<i64>;
+    async fn open_refunds(purchase: i64) -> Vec<i64>;
+    async fn confirm(ids: Vec<i64>, person: ByPerson, now: Timestamp) -> Vec<i64>;
     async fn erase_bodies(erasing: Erasing, now: Timestamp) -> Erased;
     async fn erase_settled(settled: Settled, now: Timestamp) -> Erased;
     async fn forget(forgetting: Forgetting, now: Timestamp) -> Forgotten;

@@ -1,6 +1,7 @@
 //! Lets the webhooks of a history arrive: in any order, some twice, with restarts in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cello_relay::store::{Sqlite, Store, Wanted};
 use fastrand::Rng;
@@ -131,7 +132,9 @@ impl Place {
             }
             None => store,
         };
-        store.recover(Timestamp::MAX, 3).await.unwrap();
+        let recovered = store.recover(Timestamp::MAX, 3).await.unwrap();
+        // What three processes died over waits for a person, who has it sent again.
+        store.retry(recovered.unsure, now, Duration::ZERO).await.unwrap();
         self.relay = like.same_on(store);
         self.wait_until(now);
     }

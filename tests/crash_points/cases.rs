@@ -53,6 +53,11 @@ impl Case {
         matches!(self, Self::Fresh | Self::Held | Self::Refund)
     }
 
+    /// Whether everything else of the user depends on the event that the webhook makes.
+    pub fn is_signup(self) -> bool {
+        matches!(self, Self::Fresh | Self::Held)
+    }
+
     /// What comes last, and reaches Cello last. Where it can be, it is of the same user: then it goes out only when what
     /// the process died over is no longer in sending.
     pub fn after_all(self) -> String {

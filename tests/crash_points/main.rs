@@ -19,8 +19,9 @@ use std::collections::BTreeSet;
 use cases::Case;
 use cello_relay::cello::Sandbox;
 use cello_relay::crash_points::CrashPoint;
-use cello_relay::store::{EventState, Life};
+use cello_relay::store::{ByPerson, EventState, Life};
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 use stage::{PATIENCE, Place, Serving, ended};
 use table::{AtTheSender, Line, TABLE};
 use tokio::time::timeout;
@@ -91,12 +92,15 @@ impl Trial {
         let answered = self.post_and_die(&webhook).await;
         self.die_again_at_the_start().await;
 
-        let serving = Serving::start(self.command(None)).await;
+        let mut serving = Serving::start(self.command(None)).await;
         if !answered {
             assert_eq!(serving.post.stripe(&webhook).await.unwrap(), 200, "{}", self.name());
         }
         // Webhooks are decided in the order in which they came: what is sent for this one comes last.
         assert_eq!(serving.post.stripe(&self.case.after_all()).await.unwrap(), 200);
+        if self.is_confirmed() {
+            self.confirm(&mut serving).await;
+        }
         let arrived = timeout(PATIENCE, self.cello.wait_for(before + self.expected_at_cello() + 1)).await;
         assert!(arrived.is_ok(), "{}: Cello did not get what it should", self.name());
         assert_eq!(serving.terminate().await.0, Some(0), "{}", self.name());
@@ -160,6 +164,26 @@ impl Trial {
         self.case.is_sent() && self.passes() && self.line.unsure
     }
 
+    fn waits_for_a_person(&self) -> bool {
+        self.is_unsure() && self.unsure == "hold"
+    }
+
+    /// A signup that waits for a person blocks everything of its user, until that person says that Cello has it.
+    fn is_confirmed(&self) -> bool {
+        self.waits_for_a_person() && self.case.is_signup()
+    }
+
+    async fn confirm(&self, serving: &mut Serving) {
+        const WAITS: &str = "Cello may or may not have a referral event";
+        if !serving.read.iter().any(|line| line.contains(WAITS)) {
+            serving.line(WAITS).await;
+        }
+        let event = self.place.life(Case::EVENT).await.unwrap().referral_events[0].id;
+        let person = ByPerson { by: "Pat".into(), reason: "it is in the portal".into() };
+        let confirmed = self.place.store().confirm(vec![event], person, Timestamp::now()).await.unwrap();
+        assert_eq!(confirmed, [event], "{}", self.name());
+    }
+
     fn check_cello(&self, before: usize) {
         let received: Vec<String> = self.cello.received().iter().map(|event| event.text.clone()).collect();
         assert_eq!(received.len(), before + self.expected_at_cello() + 1, "{}", self.name());
@@ -182,8 +206,11 @@ impl Trial {
             return;
         }
         let event = &referral_events[0];
-        let kept_for_a_person = self.is_unsure() && self.unsure == "hold";
-        let state = if kept_for_a_person { EventState::Unsure } else { EventState::Delivered };
+        let state = match (self.is_confirmed(), self.waits_for_a_person()) {
+            (true, _) => EventState::Confirmed,
+            (false, true) => EventState::Unsure,
+            (false, false) => EventState::Delivered,
+        };
         assert_eq!(event.state, state, "{}", self.name());
         let unsure = event.attempts.iter().filter(|attempt| attempt.outcome == "unsure").count();
         assert_eq!(unsure, usize::from(self.is_unsure()), "{}: {:?}", self.name(), event.attempts);

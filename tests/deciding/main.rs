@@ -7,6 +7,8 @@ mod long_invoices;
 mod look_up;
 mod order;
 mod payments;
+#[path = "../common/person.rs"]
+mod person;
 mod policy;
 #[path = "../common/postgres.rs"]
 mod postgres;

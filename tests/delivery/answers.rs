@@ -6,6 +6,7 @@ use cello_relay::cello::sandbox::{Endpoint, Fault, Settings};
 use cello_relay::config::{Config, Delivery};
 use cello_relay::store::{EventState, Store};
 
+use crate::person::discarding;
 use crate::stage::{Setup, Stage, body};
 
 const MINUTE: u64 = 60;
@@ -226,7 +227,7 @@ async fn with_every_answer_that_may_carry_it_each_form_of_retry_after_is_obeyed_
             let waits = stage.due(&name).await.duration_since(stage.now()).as_secs().unsigned_abs();
             assert!((from..=to).contains(&waits), "{name}: {waits} s");
             let id = stage.event(&name).await.id;
-            stage.store.discard(vec![id], "test".into(), "seen".into(), stage.now()).await.unwrap();
+            stage.store.discard(discarding(vec![id], "test", "seen"), stage.now()).await.unwrap();
             // So that no answer meets a pause which the ones before it caused.
             stage.add(&[&name.replace("signup", "purchase")]).await;
             assert_eq!(stage.drain().await, 1, "{name}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cello_relay::cello::sandbox::{Endpoint, Fault};
+use cello_relay::store::Store;
 
 use crate::cutting_proxy::Cut;
 use crate::stage::Stage;
@@ -47,6 +48,29 @@ async fn after_five_failures_in_a_row_sending_pauses_then_one_probe_decides() {
     assert_eq!(stage.drain().await, 8, "the next probe succeeds, and with that everything goes");
     assert!(!stage.breaker_metric());
     assert_eq!(stage.counts().await.delivered, 8);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn since_when_it_is_paused_and_when_the_next_try_is_can_be_asked_beside_the_relay_until_it_goes_on() {
+    let stage = Stage::start().await;
+    stage.add(&EIGHT).await;
+    let begun = stage.now();
+    stage.sandbox.fail_always(Some(Fault::answer(503, r#"{"message":"down for maintenance"}"#)));
+    stage.drain().await;
+    let pause = stage.store.pause().await.unwrap().unwrap();
+    assert_eq!((pause.since, pause.until), (begun, begun + secs(15)));
+    assert!(pause.problem.contains("down for maintenance"), "{}", pause.problem);
+
+    stage.pass(secs(15));
+    assert_eq!(stage.drain().await, 1);
+    let pause = stage.store.pause().await.unwrap().unwrap();
+    assert_eq!((pause.since, pause.until), (begun, begun + secs(15 + 30)), "the probe failed");
+
+    stage.pass(secs(30));
+    stage.sandbox.fail_always(None);
+    stage.drain().await;
+    assert_eq!(stage.store.pause().await.unwrap(), None);
     stage.end().await;
 }
 

@@ -11,6 +11,8 @@ mod in_front;
 mod leases;
 mod login;
 mod order;
+#[path = "../common/person.rs"]
+mod person;
 mod running;
 mod stage;
 mod starting;

@@ -15,7 +15,7 @@ use cello_relay::relay::breaker::Breaker;
 use cello_relay::relay::deliverer::Deliverer;
 use cello_relay::relay::pace::Pace;
 use cello_relay::store::{
-    Counts, EventFilter, EventState, LifeEvent, NewReferralEvent, NewWebhook, Sqlite, Store, WebhookState,
+    After, Counts, EventFilter, EventState, LifeEvent, NewReferralEvent, NewWebhook, Sqlite, Store, WebhookState,
 };
 use cello_relay::telemetry::{Metrics, Scrape};
 use jiff::Timestamp;
@@ -125,6 +125,8 @@ impl Stage {
             user_id: "usr_1".into(),
             organization_id: None,
             customer: None,
+            after: after(name),
+            contribution: "[]".into(),
             body: text.into(),
             created_at: now,
         };
@@ -206,7 +208,7 @@ impl Stage {
             (EventState::Dead, counts.dead),
             (EventState::Discarded, counts.discarded),
         ] {
-            let filter = EventFilter { state: Some(state.as_str().into()), provider: None, limit: 10_000 };
+            let filter = EventFilter { state: Some(state.as_str().into()), limit: 10_000, ..EventFilter::default() };
             let there = self.store.list(filter).await.unwrap().len();
             assert_eq!(usize::try_from(number).unwrap(), there, "{state:?}");
         }
@@ -250,6 +252,15 @@ pub fn body(name: &str) -> String {
         seats: None,
     };
     cello::body(&event).to_string()
+}
+
+/// Everything of a user comes after the signup, and a refund after the purchase, where these are there.
+fn after(name: &str) -> After {
+    let (user, what) = name.split_once('/').unwrap();
+    After {
+        signup: (what != "signup").then(|| format!("{user}/signup")),
+        purchase: (what == "refund").then(|| format!("{user}/purchase")),
+    }
 }
 
 fn trigger(name: &str) -> Trigger {

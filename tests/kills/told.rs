@@ -23,7 +23,7 @@ pub async fn everything(load: &Load, cello: &Sandbox, store: &dyn Store) {
         let so_far: usize = arrived.values().map(Vec::len).sum();
         if timeout(PATIENCE, cello.wait_for(so_far + 1)).await.is_err() {
             let counts = store.counts().await.unwrap();
-            let aside = EventFilter { state: Some("unreadable".into()), provider: None, limit: 9 };
+            let aside = EventFilter { state: Some("unreadable".into()), limit: 9, ..EventFilter::default() };
             let aside = store.list(aside).await.unwrap();
             panic!("Cello is not told any more, and was never told of {missing:?}: {counts:?}, {aside:?}");
         }

@@ -231,7 +231,7 @@ async fn health_is_told_and_the_metrics_add_up() {
     assert_eq!(values("cello_relay_webhooks").len(), 6);
     assert_eq!(values("cello_relay_webhooks").iter().sum::<i64>(), 5);
     assert_eq!(values("cello_relay_referral_events_all"), [3]);
-    assert_eq!(values("cello_relay_referral_events").len(), 6);
+    assert_eq!(values("cello_relay_referral_events").len(), 7);
     assert_eq!(values("cello_relay_referral_events").iter().sum::<i64>(), 3);
     assert!(text.contains("cello_relay_webhooks{state=\"duplicate\"} 1"), "{text}");
     assert_eq!(serving.terminate().await.0, Some(0));
@@ -245,7 +245,7 @@ async fn the_log_tells_why_cello_takes_nothing_and_does_not_call_a_try_in_vain_s
     let mut serving = Serving::start(command).await;
     assert_eq!(serving.post.stripe(&customer_created(1, false)).await.unwrap(), 200);
 
-    for message in ["Cello does not take referral events", "a referral event was tried in vain"] {
+    for message in ["Cello is unavailable", "a referral event was tried in vain"] {
         let problem = serving.line(message).await["problem"].clone();
         assert!(problem.as_str().unwrap().contains("could not connect"), "{problem}");
     }
@@ -274,7 +274,8 @@ async fn the_log_holds_no_personal_data_and_no_secret_at_any_level() {
     assert_eq!(serving.post.stripe(&body).await.unwrap(), 200);
     assert_eq!(serving.post.stripe(&body.replace("Pia", "Mia")).await.unwrap(), 200);
     assert_eq!(serving.post.with("stripe", "Stripe-Signature", "t=1,v1=00", &body).await.unwrap(), 400);
-    serving.line("a referral event is dead").await;
+    let said = serving.line("referral event dead-lettered").await["said"].clone();
+    assert_eq!(said, "[erased] is unknown");
 
     let (_, log) = serving.terminate().await;
 

@@ -220,9 +220,14 @@ impl InFront for FakeStore {
         self.check()
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn overdue_since(&self) -> Result<Option<Timestamp>, StoreError> {
         self.check()?;
         Ok(Some(now() - Duration::from_secs(90)))
+    }
+
+    async fn blocked(&self) -> Result<Blocked, StoreError> {
+        self.check()?;
+        Ok(Blocked { events: 2, since: Some(now() - Duration::from_secs(7200)) })
     }
 
     async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -61,6 +61,8 @@ fn metrics_tell_what_was_answered_and_what_the_store_holds() {
         "cello_relay_held_facts{reason=\"rule_failed\"} 2",
         "cello_relay_held_facts{reason=\"customer_unseen\"} 0",
         "cello_relay_overdue_seconds 90",
+        "cello_relay_blocked_events 2",
+        "cello_relay_oldest_blocked_seconds 7200",
         "cello_relay_oldest_waiting_seconds 3600",
         "cello_relay_store_flushes_total 2",
         "cello_relay_store_writes_total 5",

@@ -30,6 +30,8 @@ mod history;
 mod in_front;
 #[path = "../confluence/links.rs"]
 mod links;
+#[path = "../common/person.rs"]
+mod person;
 #[allow(dead_code, reason = "shared with the tests of deciding, which need more of it")]
 #[path = "../common/relay.rs"]
 mod relay;

@@ -19,6 +19,7 @@ use fastrand::Rng;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::person::discarding;
 use crate::Relays;
 use crate::cutting_proxy::{Cut, CuttingProxy};
 use crate::disk::Disk;
@@ -296,7 +297,7 @@ impl<'a> World<'a> {
             self.set_aside.extend(&ids);
             if may_give_up && self.rng.u8(..4) == 0 {
                 // Whether or not the disk took it.
-                let _ = self.store.discard(ids, "Pat".into(), "a test".into(), now).await;
+                let _ = self.store.discard(discarding(ids, "Pat", "a test"), now).await;
             } else {
                 let _ = self.store.retry(ids, now, Duration::ZERO).await;
             }
@@ -304,7 +305,7 @@ impl<'a> World<'a> {
     }
 
     async fn ids(&self, state: &str) -> Vec<i64> {
-        let filter = EventFilter { state: Some(state.into()), provider: None, limit: 10_000 };
+        let filter = EventFilter { state: Some(state.into()), limit: 10_000, ..EventFilter::default() };
         let rows = self.store.list(filter).await.unwrap();
         rows.into_iter().filter_map(|row| row.referral_event).map(|event| event.id).collect()
     }

@@ -6,6 +6,7 @@ use cello_relay::store::{Claimed, EventState, LifeEvent, NewReferralEvent, Recov
 use jiff::Timestamp;
 
 use crate::given::{AnyStore, at, attempt, claim, event, keys, stored, transact, try_one, waiting};
+use crate::person::discarding;
 
 contract! {
     what_is_due_is_claimed_longest_due_first_and_once,
@@ -237,13 +238,13 @@ async fn discard_ends_what_is_not_delivered_in_the_name_of_a_person(store: AnySt
     waiting(&store, &["waiting/1"]).await;
     let ids: Vec<i64> = claimed.iter().map(|event| event.id).chain([5, 99]).collect();
 
-    let applied = store.discard(ids.clone(), "ada".into(), "a test order".into(), at(9)).await.unwrap();
+    let applied = store.discard(discarding(ids.clone(), "ada", "a test order"), at(9)).await.unwrap();
     assert_eq!(applied, [ids[0], ids[1], 5]);
     let event = the_event(&store, "waiting/1").await;
     assert_eq!((event.state, event.due_at), (EventState::Discarded, None));
     assert_eq!(event.discarded_by.as_deref(), Some("ada"));
     assert_eq!(event.discard_reason.as_deref(), Some("a test order"));
-    assert_eq!(store.discard(ids.clone(), "bob".into(), "again".into(), at(9)).await.unwrap(), [0; 0]);
+    assert_eq!(store.discard(discarding(ids.clone(), "bob", "again"), at(9)).await.unwrap(), [0; 0]);
     assert_eq!(store.retry(ids, at(9), Duration::ZERO).await.unwrap(), [0; 0], "discarded is final");
     assert!(store.counts().await.unwrap().add_up());
 }
@@ -251,7 +252,7 @@ async fn discard_ends_what_is_not_delivered_in_the_name_of_a_person(store: AnySt
 async fn a_dead_or_discarded_event_lets_the_next_one_go(store: AnyStore) {
     waiting(&store, &["a/1", "a/2", "a/3"]).await;
     try_one(&store, 2, Then::Dead).await;
-    store.discard(vec![2], "ada".into(), "wrong".into(), at(3)).await.unwrap();
+    store.discard(discarding(vec![2], "ada", "wrong"), at(3)).await.unwrap();
     assert_eq!(keys(&claim(&store, 3).await), ["a/3"]);
     let reported =
         transact(&store, |ledger| Ok((ledger.reported("a/1")?.is_some(), ledger.reported("a/2")?.is_some()))).await;

@@ -8,6 +8,7 @@ use cello_relay::store::{
 };
 
 use crate::given::{self, AnyStore, at, attempt, claim, decision, event, scope, stored, transact, try_one, webhook};
+use crate::person::{discarding, person};
 
 contract! {
     a_body_is_erased_and_everything_else_of_its_webhook_stays,
@@ -20,6 +21,7 @@ contract! {
     what_was_answered_about_a_person_loses_the_person_too,
     what_is_not_settled_keeps_its_body,
     a_discarded_event_is_settled_and_a_dead_one_is_not,
+    what_was_confirmed_is_settled_and_a_body_that_was_replaced_loses_its_person_too,
     steps_over_what_is_settled_come_to_an_end,
 }
 
@@ -278,10 +280,28 @@ async fn a_discarded_event_is_settled_and_a_dead_one_is_not(store: AnyStore) {
     let id = mapped(&store, "evt_1").await;
     let dead = try_one(&store, 3, Then::Dead).await;
     assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 0);
-    store.discard(vec![dead.id], "bob".into(), "old".into(), at(4)).await.unwrap();
+    store.discard(discarding(vec![dead.id], "bob", "old"), at(4)).await.unwrap();
     assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 1);
     assert!(!has_body(&store, id).await);
     assert_eq!(store.life("evt_1").await.unwrap()[0].referral_events[0].state, EventState::Discarded);
+}
+
+async fn what_was_confirmed_is_settled_and_a_body_that_was_replaced_loses_its_person_too(store: AnyStore) {
+    let id = mapped(&store, "evt_1").await;
+    let dead = try_one(&store, 3, Then::Dead).await;
+    let new = NewReferralEvent { body: r#"{"price":2}"#.into(), ..event(id, "evt_1", "evt_1") };
+    transact(&store, move |ledger| ledger.replace_referral_event(dead.id, &new, "bob", at(4))).await.unwrap();
+    let claimed = claim(&store, 5).await.remove(0);
+    let message = "ann is no address".to_owned();
+    store.record(Attempt { message, ..attempt(&claimed, 5, Then::Unsure) }).await.unwrap();
+    assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 0);
+    store.confirm(vec![dead.id], person("bob", "there"), at(6)).await.unwrap();
+    assert_eq!(store.erase_settled(settled(WebhookState::Mapped, 9), at(100)).await.unwrap().bodies, 1);
+
+    let event = store.life("evt_1").await.unwrap().remove(0).referral_events.remove(0);
+    assert_eq!(event.state, EventState::Confirmed);
+    assert_eq!(event.former_bodies[0].body.to_string(), r#"{"price":1,"email":""}"#);
+    assert_eq!(event.attempts[1].message, "[erased] is no address");
 }
 
 async fn steps_over_what_is_settled_come_to_an_end(store: AnyStore) {

@@ -6,6 +6,7 @@ use cello_relay::store::{
 };
 
 use crate::given::{self, AnyStore, at, decision, event, scope, stored, transact, try_one, webhook};
+use crate::person::discarding;
 
 contract! {
     a_person_is_forgotten_under_every_name_and_what_keeps_the_relay_right_stays,
@@ -106,7 +107,7 @@ async fn what_is_not_over_keeps_everything(store: AnyStore) {
     assert_eq!(in_the_way(forget(&store, "cus_1").await), [(true, "waiting")]);
     let dead = try_one(&store, 3, Then::Dead).await;
     assert_eq!(in_the_way(forget(&store, "cus_1").await), [(true, "dead")]);
-    store.discard(vec![dead.id], "bob".into(), "gone".into(), at(4)).await.unwrap();
+    store.discard(discarding(vec![dead.id], "bob", "gone"), at(4)).await.unwrap();
     transact(&store, move |ledger| ledger.settle_webhook(told, WebhookState::Held, None)).await.unwrap();
     assert_eq!(in_the_way(forget(&store, "cus_1").await), [(false, "held")]);
     assert!(has_body(&store, told).await);

@@ -7,8 +7,8 @@ use crate::postgres;
 use cello_relay::facts::{PaymentLink, Scope};
 use cello_relay::referral_event::{Impersonal, Trigger};
 use cello_relay::store::{
-    Attempt, Claimed, DecisionRecord, DecisionState, Ledger, NewReferralEvent, NewWebhook, Receipt, Sqlite, Store,
-    StoreError, Then, Wanted,
+    After, Attempt, Claimed, DecisionRecord, DecisionState, Ledger, NewReferralEvent, NewWebhook, Receipt, Sqlite,
+    Store, StoreError, Then, Wanted,
 };
 use cello_relay::trace::Trace;
 use jiff::Timestamp;
@@ -180,6 +180,8 @@ pub fn event(webhook_id: i64, subject: &str, key: &str) -> NewReferralEvent {
         user_id: "usr_1".into(),
         organization_id: Some("org_1".into()),
         customer: Some("cus_1".into()),
+        after: After::default(),
+        contribution: "[]".into(),
         body: format!(r#"{{"key":"{key}"}}"#),
         created_at: at(2),
     }

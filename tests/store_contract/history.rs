@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use cello_relay::decision::{Warning, WarningCode};
+use cello_relay::referral_event::Trigger;
 use cello_relay::store::{
-    Counts, DecisionRecord, DecisionState, EventFilter, EventRow, EventState, NewWebhook, Then, WebhookState,
+    Attempt, Counts, DecisionRecord, DecisionState, EventFilter, EventRow, EventState, NewReferralEvent, NewWebhook,
+    Then, WebhookState,
 };
 
 use crate::given::{AnyStore, at, attempt, claim, decision, event, stored, transact, try_one, waiting, webhook};
+use crate::person::discarding;
 
 contract! {
     both_equations_hold_after_every_step,
@@ -15,6 +18,7 @@ contract! {
     a_life_tells_everything,
     the_list_has_a_line_for_each_decision_newest_first,
     the_list_is_filtered_by_either_kind_of_state_and_by_provider,
+    the_list_is_filtered_by_all_that_a_filter_names,
     lives_come_page_by_page_in_order_of_arrival,
 }
 
@@ -60,7 +64,7 @@ async fn both_equations_hold_after_every_step(store: AnyStore) {
     counted(expected.clone()).await;
 
     store.retry(vec![claimed[1].id], at(3), Duration::ZERO).await.unwrap();
-    store.discard(vec![claimed[2].id], "ada".into(), "wrong".into(), at(3)).await.unwrap();
+    store.discard(discarding(vec![claimed[2].id], "ada", "wrong"), at(3)).await.unwrap();
     expected = Counts { unsure: 0, dead: 0, waiting: 1, discarded: 1, ..expected };
     counted(expected.clone()).await;
 
@@ -196,8 +200,96 @@ async fn the_list_is_filtered_by_either_kind_of_state_and_by_provider(store: Any
         (Some("lost"), None, &[]),
     ];
     for (state, provider, rows) in expected {
-        let filter = EventFilter { state: state.map(Into::into), provider: provider.map(Into::into), limit: 9 };
+        let filter = EventFilter {
+            state: state.map(Into::into),
+            provider: provider.map(Into::into),
+            limit: 9,
+            ..EventFilter::default()
+        };
         assert_eq!(lines(&store.list(filter).await.unwrap()), rows, "{state:?} {provider:?}");
+    }
+}
+
+/// Two referral events of two people, one of them dead, and a decision that nothing came of.
+async fn of_two_people(store: &AnyStore) {
+    let of = |name: &str, webhook: i64| {
+        let told = NewReferralEvent {
+            trigger: if name == "ann" { Trigger::InvoicePaid } else { Trigger::NewSignup },
+            ucc: format!("code_{name}"),
+            user_id: format!("u_{name}"),
+            organization_id: Some(format!("o_{name}")),
+            customer: Some(format!("cus_{name}")),
+            invoice_id: Some(format!("in_{name}")),
+            ..event(webhook, &format!("s_{name}"), &format!("key_{name}"))
+        };
+        let warnings = vec![Warning::new(WarningCode::EmailMissing, format!("of {name}")); usize::from(name == "ann")];
+        let decided =
+            DecisionRecord { key: Some(told.key.clone()), warnings, ..decision(webhook, DecisionState::Send) };
+        (decided, told)
+    };
+    for (name, second) in [("ann", 10), ("bob", 20)] {
+        let webhook = NewWebhook { received_at: at(second), ..webhook(&format!("evt_{name}")) };
+        store.receive(webhook).await.unwrap();
+        let id = store.undecided(1).await.unwrap()[0].id;
+        let (decided, told) = of(name, id);
+        transact(store, move |ledger| {
+            ledger.put_decision(&decided)?;
+            ledger.add_referral_event(&told)?;
+            ledger.settle_webhook(id, WebhookState::Mapped, None)
+        })
+        .await
+        .unwrap();
+    }
+    let ignored = stored(store, "evt_ignored").await;
+    transact(store, move |ledger| {
+        ledger.put_decision(&DecisionRecord {
+            customer: Some("cus_ann".into()),
+            reason: Some("too_late".into()),
+            mentions: vec!["in_late".into(), "u_ann".into()],
+            ..decision(ignored, DecisionState::Ignore)
+        })?;
+        ledger.settle_webhook(ignored, WebhookState::Ignored, None)
+    })
+    .await
+    .unwrap();
+    let claimed = claim(store, 30).await;
+    let ann = claimed.iter().find(|event| event.key == "key_ann").unwrap();
+    store.record(Attempt { message: "Währung 100% unknown".into(), ..attempt(ann, 30, Then::Dead) }).await.unwrap();
+    let bob = claimed.into_iter().filter(|event| event.key == "key_bob").collect();
+    store.give_back(bob).await.unwrap();
+    store.discard(discarding(vec![2], "ada", "a test order"), at(31)).await.unwrap();
+}
+
+async fn the_list_is_filtered_by_all_that_a_filter_names(store: AnyStore) {
+    of_two_people(&store).await;
+    let text = |text: &str| Some(text.to_owned());
+    let any = EventFilter { limit: 9, ..EventFilter::default() };
+    for (filter, found) in [
+        (any.clone(), "evt_ignored evt_bob evt_ann"),
+        (EventFilter { trigger: text("invoice-paid"), ..any.clone() }, "evt_ann"),
+        (EventFilter { since: Some(at(20)), ..any.clone() }, "evt_bob"),
+        (EventFilter { until: Some(at(20)), ..any.clone() }, "evt_ignored evt_ann"),
+        (EventFilter { customer: text("cus_ann"), ..any.clone() }, "evt_ignored evt_ann"),
+        (EventFilter { customer: text("cus_ann"), state: text("dead"), ..any.clone() }, "evt_ann"),
+        (EventFilter { customer: text("cus_ann"), state: text("ignored"), ..any.clone() }, "evt_ignored"),
+        (EventFilter { user: text("u_ann"), ..any.clone() }, "evt_ignored evt_ann"),
+        (EventFilter { user: text("o_bob"), ..any.clone() }, "evt_bob"),
+        (EventFilter { user: text("s_bob"), state: text("discarded"), ..any.clone() }, "evt_bob"),
+        (EventFilter { code: text("code_ann"), ..any.clone() }, "evt_ann"),
+        (EventFilter { invoice: text("in_bob"), ..any.clone() }, "evt_bob"),
+        (EventFilter { invoice: text("in_late"), ..any.clone() }, "evt_ignored"),
+        (EventFilter { message: text("WÄHRUNG 100%"), ..any.clone() }, "evt_ann"),
+        (EventFilter { message: text("währung 10_"), ..any.clone() }, ""),
+        (EventFilter { reason: text("too_late"), ..any.clone() }, "evt_ignored"),
+        (EventFilter { reason: text("email_missing"), ..any.clone() }, "evt_ann"),
+        (EventFilter { reason: text("a test order"), ..any.clone() }, "evt_bob"),
+        (EventFilter { provider: text("chargebee"), user: text("u_ann"), ..any.clone() }, ""),
+    ] {
+        let rows = store.list(filter.clone()).await.unwrap();
+        let events: Vec<&str> = rows.iter().map(|row| row.event_id.as_str()).collect();
+        assert_eq!(events.join(" "), found, "{filter:?}");
+        let one = store.list(EventFilter { limit: 1, ..filter }).await.unwrap();
+        assert_eq!(one.len(), rows.len().min(1), "the limit is that of what is wanted");
     }
 }
 

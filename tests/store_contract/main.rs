@@ -6,6 +6,8 @@
 #[macro_use]
 mod given;
 
+mod blocking;
+mod changing;
 mod deciding;
 mod delivering;
 mod erasing;
@@ -13,6 +15,8 @@ mod forgetting;
 mod history;
 mod moving;
 mod past;
+#[path = "../common/person.rs"]
+mod person;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod postgres_only;

@@ -9,14 +9,15 @@ use cello_relay::facts::{
 };
 use cello_relay::interval::{Period, Unit};
 use cello_relay::store::{
-    self, About, DecisionRecord, DecisionState, Known, Life, Moved, NewWebhook, Receipt, Sqlite, StoreError, Then,
-    WebhookState,
+    self, About, After, DecisionRecord, DecisionState, Known, Life, Moved, NewReferralEvent, NewWebhook, Receipt,
+    Sqlite, StoreError, Then, WebhookState,
 };
 use tempfile::TempDir;
 
 use crate::given::{
     self, AnyStore, at, claim, decision, event, keys, link, scope, stored, transact, try_one, url, waiting, webhook,
 };
+use crate::person::person;
 use crate::postgres::{database, name, server};
 
 /// Something in every table and in every state, with texts that PostgreSQL does not take as they are.
@@ -28,6 +29,18 @@ async fn filled() -> (AnyStore, TempDir) {
     try_one(&store, 4, Then::Dead).await;
     claim(&store, 5).await;
     waiting(&store, &["c/4"]).await;
+    let dead = try_one(&store, 6, Then::Dead).await;
+    waiting(&store, &["d/5"]).await;
+    let (key, new) = (dead.key.clone(), NewReferralEvent { body: "{}".into(), ..event(3, "c", "c/4") });
+    store.confirm(vec![dead.id + 1], person("ada", "there"), at(7)).await.unwrap();
+    transact(&store, move |ledger| ledger.replace_referral_event(dead.id, &new, "ada", at(7))).await.unwrap();
+    try_one(&store, 8, Then::Dead).await;
+    transact(&store, move |ledger| {
+        let after = After { purchase: Some(key), signup: None };
+        ledger.add_referral_event(&NewReferralEvent { after, ..event(3, "c", "c/5") })
+    })
+    .await
+    .unwrap();
     let odd = NewWebhook { body: vec![0, 255, 39], kind: "odd\0\u{1}kind".into(), ..webhook("evt_odd") };
     assert_eq!(store.receive(odd.clone()).await.unwrap(), Receipt::Stored);
     for _ in 0..3 {
@@ -148,7 +161,7 @@ async fn everything_is_there_after_a_move_and_goes_on_where_it_was() {
     assert_eq!(lives(&store).await, before.0);
     assert_eq!(known(&store).await, before.1);
     assert_eq!(store.counts().await.unwrap(), before.2);
-    assert_eq!(store.webhooks_after(0, 99).await.unwrap()[3].webhook.as_ref().unwrap().body, [0, 255, 39]);
+    assert_eq!(store.webhooks_after(0, 99).await.unwrap()[4].webhook.as_ref().unwrap().body, [0, 255, 39]);
     transact(&store, |ledger| {
         assert_eq!(ledger.purchase(&scope(), "in_1")?, Some(purchase()));
         assert_eq!(ledger.refunded(&scope(), "ch_1")?, [(0, 500)]);
@@ -163,9 +176,12 @@ async fn everything_is_there_after_a_move_and_goes_on_where_it_was() {
     // What was being sent is taken up, in order, and new rows have new numbers.
     assert_eq!(store.receive(webhook("evt_held")).await.unwrap(), Receipt::Duplicate);
     assert_eq!(store.recover(at(1000), 3).await.unwrap().waiting, 1);
-    waiting(&store, &["d/5"]).await;
+    waiting(&store, &["g/6"]).await;
     assert_eq!(keys(&claim(&store, 1000).await), ["b/3"], "alone");
-    assert_eq!(keys(&claim(&store, 1000).await), ["c/4", "d/5"]);
+    assert_eq!(keys(&claim(&store, 1000).await), ["g/6"], "what was blocked is, and what was confirmed is not sent");
+    store.retry(vec![4], at(1001), std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(try_one(&store, 1001, Then::Delivered).await.key, "c/4");
+    assert_eq!(try_one(&store, 1002, Then::Delivered).await.key, "c/5");
     assert!(store.counts().await.unwrap().add_up());
     assert_eq!(store.goes_to("production", at(1000)).await.unwrap(), "sandbox");
 }

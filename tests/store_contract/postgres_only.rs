@@ -216,8 +216,9 @@ async fn claiming_reads_only_what_it_takes_although_the_server_remembers_a_quiet
         sql(&format!(
             "INSERT INTO webhook (provider, account, event_id, kind, at, received_at, bytes, state)
              SELECT 'stripe', '', 'evt_' || n, 'toy', 0, 0, 0, 'mapped' FROM generate_series({from}, {to}) n;
-             INSERT INTO referral_event (key, subject, trigger, webhook_id, at, created_at, due_at, body, front, state)
-             SELECT event_id, event_id, 'new-signup', id, 0, 0, {due}, '{{}}', {front}, '{state}' FROM webhook
+             INSERT INTO referral_event (key, subject, trigger, webhook_id, at, created_at, first_due_at, due_at, body, front,
+                state)
+             SELECT event_id, event_id, 'new-signup', id, 0, 0, 0, {due}, '{{}}', {front}, '{state}' FROM webhook
              WHERE NOT EXISTS (SELECT FROM referral_event WHERE webhook_id = webhook.id)"
         ));
     };

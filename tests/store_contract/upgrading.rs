@@ -98,6 +98,58 @@ async fn tables_of_the_first_version_on_a_server_go_on_from_every_state() {
     goes_on(Arc::new(postgres::open(&server().url(&database)).unwrap())).await;
 }
 
+/// What an earlier version would have sent in spite of the dead events that it depends on.
+const BEHIND_DEAD_EVENTS: &str = r#"
+    INSERT INTO referral_event (key, subject, trigger, webhook_id, at, invoice_id, created_at, state, front, due_at,
+        lease, attempts, body)
+    VALUES
+        ('signup:g', 'g', 'new-signup', 4, 1000, NULL, 2000, 'delivered', '0', NULL, 1, 1, '{}'),
+        ('purchase:stripe:in_9', 'g', 'invoice-paid', 4, 1000, 'in_9', 2000, 'dead', '0', NULL, 1, 1, '{}'),
+        ('refund:stripe:re_9', 'g', 'charge-refunded', 5, 1000, 'in_9', 2000, 'waiting', '1', 2000, 0, 0, '{}'),
+        ('signup:h', 'h', 'new-signup', 4, 1000, NULL, 2000, 'dead', '0', NULL, 1, 1, '{}'),
+        ('purchase:stripe:in_8', 'h', 'invoice-paid', 5, 1000, 'in_8', 2000, 'waiting', '1', 2000, 0, 0, '{}'),
+        ('other:g', 'g', 'invoice-paid', 5, 1000, 'in_7', 2000, 'waiting', '0', 2000, 0, 0, '{}');
+    INSERT INTO attempt (event_id, started_at, duration_ms, outcome, status, message, counts)
+        SELECT id, 3000, 12, 'rejected', 400, 'no such currency', '1' FROM referral_event WHERE key = 'purchase:stripe:in_9';
+"#;
+
+#[tokio::test]
+async fn what_an_earlier_version_left_behind_a_dead_event_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    FOURTH_VERSION.iter().for_each(|step| sql(&path, step));
+    [EVERY_STATE, BEHIND_DEAD_EVENTS].iter().for_each(|step| sql(&path, step));
+    waits_for_it(Arc::new(Sqlite::open(&url(&folder), true).unwrap())).await;
+
+    let database = server().empty_database();
+    server().sql(&database, "CREATE TABLE cello_relay_schema (version BIGINT NOT NULL)");
+    server().sql(&database, "INSERT INTO cello_relay_schema (version) VALUES (1)");
+    server().sql(&database, include_str!("../../src/store/postgres/migrations/0001_first.sql"));
+    server().sql(&database, &EVERY_STATE.replace("BLOB", "BYTEA"));
+    server().sql(&database, BEHIND_DEAD_EVENTS);
+    waits_for_it(Arc::new(postgres::open(&server().url(&database)).unwrap())).await;
+}
+
+async fn waits_for_it(store: AnyStore) {
+    let blocked = store.blocked().await.unwrap();
+    assert_eq!((blocked.events, blocked.since.map(|at| at.as_millisecond())), (2, Some(2000)));
+    let life = store.life("11").await.unwrap().remove(0);
+    let refund = life.referral_events.iter().find(|event| event.key == "refund:stripe:re_9").unwrap();
+    let blocker = refund.blocked_by.as_ref().unwrap();
+    assert_eq!((blocker.id, blocker.message.as_deref()), (10, Some("no such currency")));
+
+    store.recover(at(0), 3).await.unwrap();
+    let sent = deliver(&store).await;
+    assert!(sent.contains(&"other:g".to_owned()), "{sent:?}");
+    assert!(!sent.iter().any(|key| key.starts_with("refund") || key.ends_with("in_8")), "{sent:?}");
+    store.retry(vec![10, 12], at(0), std::time::Duration::ZERO).await.unwrap();
+    let sent = deliver(&store).await;
+    let place = |key: &str| sent.iter().position(|sent| sent == key).unwrap();
+    assert!(place("purchase:stripe:in_9") < place("refund:stripe:re_9"), "{sent:?}");
+    assert!(place("signup:h") < place("purchase:stripe:in_8"), "{sent:?}");
+    assert!(store.counts().await.unwrap().add_up());
+}
+
 async fn goes_on(store: AnyStore) {
     let counts = store.counts().await.unwrap();
     assert!(counts.add_up());
@@ -116,6 +168,7 @@ async fn goes_on(store: AnyStore) {
         unsure: 1,
         dead: 1,
         discarded: 1,
+        confirmed: 0,
     };
     assert_eq!(counts, expected);
     what_was_known_is_known(&store).await;

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::Trouble;
-use super::super::output::number;
+use super::super::output::{number, time};
 use super::super::serve::{is_worth_a_word, refuse_store_of_another};
 use super::Finding;
 use crate::config::{Config, Environment};
 use crate::decision::Reason;
-use crate::store::{self, Counts, Missing, Server, Sqlite, Store, StoreError};
+use crate::store::{self, Blocked, Counts, Missing, Server, Sqlite, Store, StoreError};
 
 /// Below this many bytes it is time to make room.
 const LITTLE: u64 = 1024 * 1024 * 1024;
@@ -68,7 +68,7 @@ fn room(folder: &Path) -> Finding {
 
 /// Opens the store as the commands do, beside a relay that may be running.
 async fn database(name: &str, config: &Config, fix: &str) -> Vec<Finding> {
-    let Found { store, counts, held } = match open(&config.database_url).await {
+    let Found { store, counts, held, blocked } = match open(&config.database_url).await {
         Ok(found) => found,
         Err(problem) => return vec![Finding::fail("database", problem.to_string(), fix)],
     };
@@ -82,6 +82,7 @@ async fn database(name: &str, config: &Config, fix: &str) -> Vec<Finding> {
         )
     }];
     findings.extend(failed_rules(&held));
+    findings.extend(stuck(&counts, blocked));
     findings.extend(another_cello(store.as_ref(), config).await);
     findings
 }
@@ -105,6 +106,41 @@ fn failed_rules(held: &[(String, i64)]) -> Option<Finding> {
         "`cello-relay events list --state held` names the webhooks and `cello-relay events show ID` the rule and why \
          it failed; mend the rules file, then start `cello-relay serve` again",
     ))
+}
+
+/// What nothing moves any more but a person, and what waits for that.
+fn stuck(counts: &Counts, blocked: Blocked) -> Vec<Finding> {
+    let are = |count: i64| if count == 1 { "is" } else { "are" };
+    let events = |count: i64| number(usize::try_from(count).unwrap_or_default(), "referral event");
+    let mut findings = Vec::new();
+    let Counts { dead, unsure, .. } = *counts;
+    if dead > 0 {
+        findings.push(Finding::warn(
+            "delivery",
+            format!("{} {} dead: Cello refused them, or they were tried too often", events(dead), are(dead)),
+            "`cello-relay events list --by message` shows what Cello said; correct the cause, then `cello-relay events \
+             retry`, or `remake` after a change of rules or settings; else `confirm` or `discard`",
+        ));
+    }
+    if unsure > 0 {
+        findings.push(Finding::warn(
+            "delivery",
+            format!("{} {} unsure: Cello may have them or not", events(unsure), are(unsure)),
+            "`cello-relay events list --state unsure` names them; look into Cello's portal, then `cello-relay events \
+             confirm` what is there and `retry` what is not",
+        ));
+    }
+    if let Some(since) = blocked.since.filter(|_| blocked.events > 0) {
+        let count = blocked.events;
+        let since = time(since);
+        findings.push(Finding::warn(
+            "delivery",
+            format!("{} {} blocked by these, the first since {since}", events(count), are(count)),
+            "`cello-relay events list --state waiting` names what each waits for; they go on by themselves once that is \
+             delivered or confirmed",
+        ));
+    }
+    findings
 }
 
 /// The first time that is as it should be, and any other time everything is lost.
@@ -143,26 +179,21 @@ struct Found {
     counts: Counts,
     /// How many facts are held, by reason.
     held: Vec<(String, i64)>,
+    blocked: Blocked,
 }
 
 async fn open(database_url: &str) -> Result<Found, StoreError> {
     let store = store::open(database_url, false)?;
     store.probe().await?;
-    Ok(Found { counts: store.counts().await?, held: store.held().await?, store })
+    let (counts, held, blocked) = (store.counts().await?, store.held().await?, store.blocked().await?);
+    Ok(Found { store, counts, held, blocked })
 }
 
 fn contents(counts: &Counts) -> String {
     let many = |count: i64, of: &str| number(usize::try_from(count).unwrap_or_default(), of);
-    let mut text = format!(
+    format!(
         "{}, {}",
         many(counts.received - counts.duplicate, "webhook"),
         many(counts.referral_events, "referral event")
-    );
-    let stuck = counts.dead + counts.unsure;
-    if stuck > 0 {
-        text.push_str(&format!(
-            ", {stuck} of them dead or unsure: `cello-relay events list --state dead`, or `unsure`"
-        ));
-    }
-    text
+    )
 }

@@ -1,29 +1,29 @@
-//! `events retry` and `events discard`: a person decides about referral events that did not get through.
+//! `events retry`, `events discard` and `events confirm`: a person decides about referral events that did not get through.
 //!
-//! The store has the last word on what may change; whatever it did not change is told with the reason. Nothing is
+//! The store has the last word on what may change; whatever it did not change is shown with the reason. Nothing is
 //! ever applied to more than was shown.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::super::output::{Tone, number, plain, print, toned};
+use super::super::output::{number, plain, print};
 use super::super::{Exit, Trouble};
-use super::Selection;
-use super::choose::{Chosen, choose};
-use crate::store::{EventState, Store, StoreError};
+use super::choose::{Chosen, Found, choose, with_refunds};
+use super::outcome::{Outcome, lines};
+use super::{Person, Selection};
+use crate::store::{ByPerson, Discarding, EventFilter, EventState, Store, StoreError};
 
-/// More than so many are told by their numbers and a few examples.
-const MANY: usize = 20;
-const EXAMPLES: usize = 5;
 /// Changed in one transaction: the relays wait for it, and what they are sending must not outlive its lease meanwhile.
 const AT_ONCE: usize = 200;
 /// In seconds.
 const DAY: usize = 86_400;
+
+/// What a filter without a state chooses: whatever waits for a person.
+const STUCK: [EventState; 2] = [EventState::Dead, EventState::Unsure];
 
 /// What is to be done.
 #[derive(Debug)]
@@ -32,28 +32,26 @@ pub enum Change {
         /// A second at the most.
         rate: Option<u32>,
     },
-    Discard {
-        by: String,
-        reason: String,
-    },
+    Discard(ByPerson),
+    Confirm(ByPerson),
 }
 
 pub async fn run(store: &dyn Store, selection: &Selection, change: Change, json: bool) -> Result<Exit> {
-    let chosen = choose(store, selection).await?;
-    if let (true, Some(state)) = (chosen.is_empty(), &selection.state) {
-        let of = selection.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
-        let others = [&selection.trigger, &selection.message].iter().any(|filter| filter.is_some())
-            || selection.since.or(selection.until).is_some();
-        let like_that = if others { " and as you want it" } else { "" };
-        anstream::eprintln!("no referral event{of} is {state}{like_that}, so there is nothing to {}", change.word());
+    let mut chosen = choose(store, selection, &STUCK).await?;
+    if chosen.is_empty() {
+        anstream::eprintln!("{}, so there is nothing to {}", selection.nothing(&STUCK), change.word());
         return Ok(Exit::Done);
     }
-    let (possible, mut outcomes) = Change::sort(chosen);
+    if let Change::Discard(_) = change {
+        chosen = with_refunds(store, chosen).await?;
+    }
+    let (possible, mut outcomes) = change.sort(chosen);
     change.refuse_too_slow(possible.len())?;
     let results = if selection.dry_run {
         possible.into_iter().map(|event| Outcome::new(event, true, None)).collect()
     } else {
-        if possible.len() > 1 && !selection.yes && !confirm(&change, &possible, json)? {
+        let is_to_be_asked = possible.len() > 1 || possible.iter().any(|one| change.is_doubtful(one));
+        if is_to_be_asked && !selection.yes && !asked(&change, &possible, json)? {
             anstream::eprintln!("nothing was changed");
             return Ok(Exit::Findings);
         }
@@ -61,86 +59,80 @@ pub async fn run(store: &dyn Store, selection: &Selection, change: Change, json:
     };
     outcomes.extend(results);
     outcomes.sort_by_key(|outcome| outcome.place);
-    show(&outcomes, &change, selection.dry_run, json)?;
+    let blocked = if selection.dry_run { 0 } else { change.blocked(store, &outcomes).await? };
+    show(&outcomes, &change, blocked, selection.dry_run, json)?;
     Ok(if outcomes.iter().all(|outcome| outcome.applies) { Exit::Done } else { Exit::Findings })
 }
 
-/// One line of what is shown.
-#[derive(Debug, Serialize)]
-struct Outcome {
-    #[serde(skip)]
-    place: usize,
-    /// As it was named on the command line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    id: Option<i64>,
-    key: Option<String>,
-    trigger: Option<String>,
-    /// The state before.
-    was: Option<EventState>,
-    /// In a dry run: whether it would.
-    applies: bool,
-    /// Why it does not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
+impl Person {
+    /// Who decides, and why.
+    ///
+    /// # Errors
+    ///
+    /// When either is not said, unless nothing is changed anyway.
+    pub fn known(self, dry_run: bool) -> Result<ByPerson, Trouble> {
+        let reason = given(self.reason).or_else(|| dry_run.then(String::new));
+        Ok(ByPerson {
+            by: who(self.by, dry_run)?,
+            reason: reason.ok_or_else(|| missing("the reason is empty", "say why, with --reason"))?,
+        })
+    }
 }
 
-impl Outcome {
-    fn new(chosen: Chosen, applies: bool, why: Option<String>) -> Self {
-        let Chosen { place, name, event } = chosen;
-        let (id, key, trigger, was) = match event {
-            Ok(event) => (Some(event.id), Some(event.key), Some(event.trigger), Some(event.state)),
-            Err(_) => (None, None, None, None),
-        };
-        Self { place, name, id, key, trigger, was, applies, why }
-    }
+/// Who decides: by name, else by the name of the login.
+///
+/// # Errors
+///
+/// When neither is there, unless nothing is changed anyway.
+pub fn who(by: Option<String>, dry_run: bool) -> Result<String, Trouble> {
+    let user = || ["USER", "LOGNAME"].into_iter().find_map(|name| given(std::env::var(name).ok()));
+    let by = given(by).or_else(user).or_else(|| dry_run.then(String::new));
+    by.ok_or_else(|| missing("it is not known who decides this", "add --by and your name"))
+}
+
+fn given(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn missing(what: &str, fix: &str) -> Trouble {
+    Trouble { what: what.to_owned(), place: "the command line".to_owned(), fix: fix.to_owned() }
 }
 
 impl Change {
-    /// # Errors
-    ///
-    /// When it is not said who discards, or why.
-    pub fn discard(by: Option<String>, reason: Option<String>, dry_run: bool) -> Result<Self, Trouble> {
-        let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let user = || ["USER", "LOGNAME"].into_iter().find_map(|name| given(std::env::var(name).ok()));
-        let missing = |what: &str, fix: &str| Trouble {
-            what: what.to_owned(),
-            place: "the command line".to_owned(),
-            fix: fix.to_owned(),
-        };
-        let needed = |text: Option<String>| if dry_run { Some(text.unwrap_or_default()) } else { text };
-        Ok(Self::Discard {
-            by: needed(given(by).or_else(user))
-                .ok_or_else(|| missing("it is not known who decides this", "add --by and your name"))?,
-            reason: needed(given(reason)).ok_or_else(|| missing("the reason is empty", "say why, with --reason"))?,
-        })
-    }
-
     /// The store takes an event that is due more than a day ahead for one whose time a wrong clock wrote.
     fn refuse_too_slow(&self, count: usize) -> Result<(), Trouble> {
         let Self::Retry { rate: Some(rate) } = self else { return Ok(()) };
         if count / (*rate).max(1) as usize <= DAY {
             return Ok(());
         }
-        Err(Trouble {
-            what: format!("with --rate {rate}, {} take more than a day", number(count, "referral event")),
-            place: "the command line".to_owned(),
-            fix: "choose a higher rate, or fewer with --since and --until".to_owned(),
-        })
+        let what = format!("with --rate {rate}, {} take more than a day", number(count, "referral event"));
+        Err(missing(&what, "choose a higher rate, or fewer with --since and --until"))
     }
 
     fn word(&self) -> &'static str {
         match self {
             Self::Retry { .. } => "retry",
-            Self::Discard { .. } => "discard",
+            Self::Discard(_) => "discard",
+            Self::Confirm(_) => "confirm",
         }
     }
 
-    /// What may be changed, and what may not with the reason.
-    fn sort(chosen: Vec<Chosen>) -> (Vec<Chosen>, Vec<Outcome>) {
+    /// What may be changed, and what may not with the reason. A refund that only goes with its purchase stays with it.
+    fn sort(&self, chosen: Vec<Chosen>) -> (Vec<Chosen>, Vec<Outcome>) {
+        let sending = |one: &Chosen| one.event.as_ref().is_ok_and(|event| event.state == EventState::Sending);
+        let kept: HashSet<i64> = chosen.iter().filter(|one| sending(one)).filter_map(|one| one.with).collect();
+        let all: HashSet<i64> = chosen.iter().filter_map(|one| one.event.as_ref().ok()).map(|event| event.id).collect();
         let (mut possible, mut refused) = (Vec::new(), Vec::new());
         for one in chosen {
-            match Self::obstacle(&one) {
+            let number = one.with.or(one.event.as_ref().ok().map(|event| event.id));
+            let obstacle = match &one.event {
+                Err(why) => Some(why.clone()),
+                Ok(event) => self.obstacle(event, &all).or_else(|| {
+                    let has_kept = number.is_some_and(|number| kept.contains(&number));
+                    has_kept.then(|| "a refund of it is being sent right now; try again in a minute".to_owned())
+                }),
+            };
+            match obstacle {
                 None => possible.push(one),
                 Some(why) => refused.push(Outcome::new(one, false, Some(why))),
             }
@@ -148,44 +140,71 @@ impl Change {
         (possible, refused)
     }
 
-    fn obstacle(chosen: &Chosen) -> Option<String> {
-        let event = match &chosen.event {
-            Ok(event) => event,
-            Err(why) => return Some(why.clone()),
-        };
+    /// Why an event stays as it is; `all` are those that are chosen.
+    fn obstacle(&self, event: &Found, all: &HashSet<i64>) -> Option<String> {
+        let by = |name: &Option<String>| name.as_deref().map(|by| format!(" by {}", plain(by))).unwrap_or_default();
         match event.state {
-            EventState::Waiting | EventState::Unsure | EventState::Dead => None,
+            EventState::Waiting => {
+                // It goes on by itself where what it waits for is sent again, too.
+                let blocker = event.blocked_by.filter(|blocker| !all.contains(blocker));
+                let blocker = blocker.filter(|_| matches!(self, Self::Retry { .. }))?;
+                Some(format!("it waits for referral event {blocker}, which is the one to decide about"))
+            }
+            EventState::Unsure | EventState::Dead => None,
             EventState::Delivered => Some("Cello has it already".to_owned()),
             EventState::Sending => Some("it is being sent right now; try again in a minute".to_owned()),
-            EventState::Discarded => {
-                let by = event.discarded_by.as_deref().map(|by| format!(" by {}", plain(by))).unwrap_or_default();
-                Some(format!("it was discarded{by}, which is final"))
-            }
+            EventState::Confirmed if matches!(self, Self::Retry { .. }) => None,
+            EventState::Confirmed => Some(format!("it was confirmed{}: Cello has it", by(&event.confirmed_by))),
+            EventState::Discarded => Some(format!(
+                "it was discarded{}; `cello-relay events decide` with the event id of its webhook has it decided again",
+                by(&event.discarded_by)
+            )),
         }
     }
 
+    /// Whether Cello may have it, so that this may make it count twice.
+    fn is_doubtful(&self, one: &Chosen) -> bool {
+        let is_confirmed = one.event.as_ref().is_ok_and(|event| event.state == EventState::Confirmed);
+        is_confirmed && matches!(self, Self::Retry { .. })
+    }
+
     async fn apply(&self, store: &dyn Store, possible: Vec<Chosen>) -> Result<Vec<Outcome>> {
-        let mut ids: Vec<i64> =
-            possible.iter().filter_map(|one| one.event.as_ref().ok()).map(|event| event.id).collect();
+        let number = |one: &Chosen| one.event.as_ref().map(|event| event.id).ok();
+        let mut ids: Vec<i64> = possible.iter().filter(|one| one.with.is_none()).filter_map(number).collect();
         ids.sort_unstable();
+        let with: Vec<i64> = possible.iter().filter_map(number).collect();
         let now = Timestamp::now();
         let mut applied: HashSet<i64> = HashSet::new();
         for ids in ids.chunks(AT_ONCE) {
-            let done = self.apply_to(store, ids.to_vec(), applied.len(), now).await;
+            let done = self.apply_to(store, ids.to_vec(), &with, applied.len(), now).await;
             applied.extend(done.map_err(|problem| stopped_after(applied.len(), problem))?);
         }
         let result = |one: Chosen| {
-            let done = one.event.as_ref().is_ok_and(|event| applied.contains(&event.id));
-            let why = (!done).then(|| "the relay went on with it meanwhile; look at it again".to_owned());
+            let done = number(&one).is_some_and(|number| applied.contains(&number));
+            let why = (!done).then(|| "it changed meanwhile; look at it again".to_owned());
             Outcome::new(one, done, why)
         };
         Ok(possible.into_iter().map(result).collect())
+    }
+
+    /// How many of those that are to be sent again wait for another one first.
+    async fn blocked(&self, store: &dyn Store, outcomes: &[Outcome]) -> Result<usize, StoreError> {
+        if !matches!(self, Self::Retry { .. }) || store.blocked().await?.events == 0 {
+            return Ok(0);
+        }
+        let state = Some(EventState::Waiting.as_str().to_owned());
+        let waiting = store.list(EventFilter { state, limit: usize::MAX, ..EventFilter::default() }).await?;
+        let waiting = waiting.into_iter().filter_map(|row| row.referral_event);
+        let blocked: HashSet<i64> = waiting.filter(|event| event.blocked_by.is_some()).map(|event| event.id).collect();
+        let retried = outcomes.iter().filter(|outcome| outcome.applies).filter_map(|outcome| outcome.id);
+        Ok(retried.filter(|id| blocked.contains(id)).count())
     }
 
     async fn apply_to(
         &self,
         store: &dyn Store,
         ids: Vec<i64>,
+        with: &[i64],
         before: usize,
         now: Timestamp,
     ) -> Result<Vec<i64>, StoreError> {
@@ -195,7 +214,10 @@ impl Change {
                 let pause = apart.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX));
                 store.retry(ids, now.saturating_add(pause).unwrap_or(Timestamp::MAX), apart).await
             }
-            Self::Discard { by, reason } => store.discard(ids, by.clone(), reason.clone(), now).await,
+            Self::Discard(person) => {
+                store.discard(Discarding { ids, with: with.to_vec(), person: person.clone() }, now).await
+            }
+            Self::Confirm(person) => store.confirm(ids, person.clone(), now).await,
         }
     }
 }
@@ -217,36 +239,58 @@ fn apart(rate: Option<u32>) -> Duration {
     rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.max(1))
 }
 
-fn confirm(change: &Change, possible: &[Chosen], json: bool) -> Result<bool> {
-    let (input, error) = (std::io::stdin(), std::io::stderr());
+/// Shows what would change, and asks.
+fn asked(change: &Change, possible: &[Chosen], json: bool) -> Result<bool> {
     let what = number(possible.len(), "referral event");
+    let outcomes: Vec<Outcome> = possible.iter().map(|one| Outcome::new(one.clone(), true, None)).collect();
+    let mut text = lines(&outcomes, "");
+    if let Change::Retry { .. } = change {
+        let many = |state: EventState| {
+            let events = possible.iter().filter_map(|one| one.event.as_ref().ok());
+            events.filter(|event| event.state == state).count()
+        };
+        let (unsure, confirmed) = (many(EventState::Unsure), many(EventState::Confirmed));
+        if unsure > 0 {
+            text.push_str(&format!("Cello may have {unsure} of them already, and would then have them twice.\n"));
+        }
+        if confirmed > 0 {
+            text.push_str(&format!(
+                "Of {confirmed} of them a person has said that Cello has them: it would then have them twice, and what was \
+                 sent since then stays sent.\n"
+            ));
+        }
+    }
+    let word = match change {
+        Change::Retry { .. } => "Retry",
+        Change::Discard(_) => "Discard",
+        Change::Confirm(_) => "Take for delivered:",
+    };
+    ask(&text, &format!("{word} {what}?"), &format!("{} {what}", change.word()), json)
+}
+
+/// Asks a person, after `text`, whether to go on.
+///
+/// # Errors
+///
+/// When there is nobody to ask: `what` says what this would do.
+pub fn ask(text: &str, question: &str, what: &str, json: bool) -> Result<bool> {
+    let (input, error) = (std::io::stdin(), std::io::stderr());
     if json || !input.is_terminal() || !error.is_terminal() {
         return Err(Trouble {
-            what: format!("this would {} {what}, and there is nobody to ask", change.word()),
+            what: format!("this would {what}, and there is nobody to ask"),
             place: "the command line".to_owned(),
             fix: "look with --dry-run, then add --yes".to_owned(),
         }
         .into());
     }
-    let outcomes: Vec<Outcome> = possible.iter().map(|one| Outcome::new(one.clone(), true, None)).collect();
-    anstream::eprint!("{}", told(&outcomes, ""));
-    let is_unsure = |one: &&Chosen| one.event.as_ref().is_ok_and(|event| event.state == EventState::Unsure);
-    let unsure = possible.iter().filter(is_unsure).count();
-    if unsure > 0 && matches!(change, Change::Retry { .. }) {
-        anstream::eprintln!("Cello may have {unsure} of them already, and would then have them twice.");
-    }
-    let word = match change {
-        Change::Retry { .. } => "Retry",
-        Change::Discard { .. } => "Discard",
-    };
-    anstream::eprint!("{word} {what}? [y/N] ");
+    anstream::eprint!("{text}{question} [y/N] ");
     error.lock().flush()?;
     let mut answer = String::new();
     input.read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn show(results: &[Outcome], change: &Change, dry_run: bool, json: bool) -> Result<()> {
+fn show(results: &[Outcome], change: &Change, blocked: usize, dry_run: bool, json: bool) -> Result<()> {
     if json {
         let mut lines = String::new();
         for result in results {
@@ -260,10 +304,12 @@ fn show(results: &[Outcome], change: &Change, dry_run: bool, json: bool) -> Resu
     let done = match (change, dry_run) {
         (Change::Retry { .. }, false) => "is sent again",
         (Change::Retry { .. }, true) => "would be sent again",
-        (Change::Discard { .. }, false) => "discarded",
-        (Change::Discard { .. }, true) => "would be discarded",
+        (Change::Discard(_), false) => "discarded",
+        (Change::Discard(_), true) => "would be discarded",
+        (Change::Confirm(_), false) => "confirmed",
+        (Change::Confirm(_), true) => "would be confirmed",
     };
-    let mut text = told(results, done);
+    let mut text = lines(results, done);
     let applied = results.iter().filter(|result| result.applies).count();
     let what = number(applied, "referral event");
     match change {
@@ -277,51 +323,16 @@ fn show(results: &[Outcome], change: &Change, dry_run: bool, json: bool) -> Resu
                 "{what} to be sent again{until}: a running relay notices within 5 seconds, else the next `cello-relay \
                  serve` does\n"
             ));
+            if blocked > 0 {
+                text.push_str(&format!(
+                    "{blocked} of these wait for another one first; `cello-relay events list --state waiting` names it\n"
+                ));
+            }
         }
-        Change::Discard { .. } => text.push_str(&format!("{what} discarded; their bodies and attempts are kept\n")),
+        Change::Discard(_) => text.push_str(&format!("{what} discarded; their bodies and attempts are kept\n")),
+        Change::Confirm(_) => text.push_str(&format!("{what} counted as delivered from now on\n")),
     }
     Ok(print(&text)?)
-}
-
-/// A line for each; of many of which the same is to be said, how many they are and a few examples. `done` is what was
-/// done to those it applies to, if that is to be said.
-fn told(outcomes: &[Outcome], done: &str) -> String {
-    let (applied, refused): (Vec<&Outcome>, Vec<&Outcome>) = outcomes.iter().partition(|outcome| outcome.applies);
-    if outcomes.len() <= MANY {
-        return outcomes.iter().map(|outcome| line(outcome, done)).collect();
-    }
-    let mut text = String::new();
-    for group in [applied, refused] {
-        let mut sums: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for outcome in &group {
-            let was = outcome.was.map_or("unknown", EventState::as_str);
-            *sums.entry((outcome.trigger.as_deref().unwrap_or("-"), was)).or_default() += 1;
-        }
-        for ((trigger, was), sum) in sums {
-            text.push_str(&format!("{sum:>7}  {trigger}, {was}\n"));
-        }
-        group.iter().take(EXAMPLES).for_each(|outcome| text.push_str(&line(outcome, done)));
-        if group.len() > EXAMPLES {
-            text.push_str(&format!("... and {} more; --json shows all\n", group.len() - EXAMPLES));
-        }
-    }
-    text
-}
-
-fn line(outcome: &Outcome, done: &str) -> String {
-    let Outcome { id, key, trigger, was, applies, why, .. } = outcome;
-    let named = match (id, trigger, key, was) {
-        (Some(id), Some(trigger), Some(key), Some(was)) => {
-            format!("referral event {id}  {trigger}  {}  was {}", plain(key), was.as_str())
-        }
-        _ => String::new(),
-    };
-    let (result, tone) = if *applies { (done, Tone::Good) } else { ("not applied", Tone::Open) };
-    let result = if result.is_empty() { String::new() } else { toned(result, tone) };
-    let after = if named.is_empty() || result.is_empty() { "" } else { ": " };
-    let dividing = if named.is_empty() { ": " } else { ", " };
-    let why = why.as_ref().map(|why| format!("{dividing}{why}")).unwrap_or_default();
-    format!("{named}{after}{result}{why}\n")
 }
 
 #[cfg(test)]

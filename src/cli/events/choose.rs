@@ -1,4 +1,4 @@
-//! Which referral events a person means: by name, or those in one state that a filter leaves.
+//! Which referral events a person means: by name, or those that a filter leaves.
 //!
 //! A name that means several takes all of them, but never one that it does not stand in while it stands in others.
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::output::plain;
 use super::{Selection, unknown};
-use crate::store::{EventFilter, EventRow, EventState, EventSummary, Life, LifeEvent, Store};
+use crate::store::{EventState, EventSummary, Life, LifeEvent, Store, StoreError};
 
 /// One that was chosen.
 #[derive(Clone)]
@@ -16,6 +16,8 @@ pub struct Chosen {
     pub place: usize,
     /// As it was named on the command line.
     pub name: Option<String>,
+    /// Of a refund: the number of the purchase that it goes with.
+    pub with: Option<i64>,
     /// What was found, or why nothing was.
     pub event: Result<Found, String>,
 }
@@ -27,16 +29,16 @@ pub struct Found {
     pub key: String,
     pub trigger: String,
     pub state: EventState,
+    /// The number of the dead or unsure referral event that it waits for.
+    pub blocked_by: Option<i64>,
     pub discarded_by: Option<String>,
+    pub confirmed_by: Option<String>,
 }
 
-/// As they were named, or newest first.
-pub async fn choose(store: &dyn Store, selection: &Selection) -> Result<Vec<Chosen>> {
-    if let Some(state) = &selection.state {
-        let (state, provider) = (Some(state.clone()), selection.provider.clone());
-        let rows = store.list(EventFilter { state, provider, limit: usize::MAX }).await?;
-        let events = rows.into_iter().filter_map(|row| meant(selection, row)).enumerate();
-        return Ok(events.map(|(place, event)| Chosen { place, name: None, event: Ok(event.into()) }).collect());
+/// As they were named, or newest first. Without a state, a filter chooses among those in one of `states`.
+pub async fn choose(store: &dyn Store, selection: &Selection, states: &[EventState]) -> Result<Vec<Chosen>> {
+    if selection.ids.is_empty() {
+        return Ok(filtered(store, selection, states).await?);
     }
     let mut chosen: Vec<Chosen> = Vec::new();
     for id in &selection.ids {
@@ -51,32 +53,67 @@ pub async fn choose(store: &dyn Store, selection: &Selection) -> Result<Vec<Chos
         }
         for event in found {
             let number = event.as_ref().map(|event| event.id).ok();
-            let twice = |one: &Chosen| number.is_some() && one.event.as_ref().map(|event| event.id).ok() == number;
-            if !chosen.iter().any(twice) {
-                chosen.push(Chosen { place: chosen.len(), name: Some(id.clone()), event });
+            if number.is_none_or(|number| !includes(&chosen, number)) {
+                chosen.push(Chosen { place: chosen.len(), name: Some(id.clone()), with: None, event });
             }
         }
     }
     Ok(chosen)
 }
 
-/// What came of a row, unless the selection leaves it out.
-fn meant(selection: &Selection, row: EventRow) -> Option<EventSummary> {
-    let event = row.referral_event?;
-    let says = |text: &String| {
-        let message = event.message.as_deref().unwrap_or_default();
-        message.to_lowercase().contains(&text.to_lowercase())
+async fn filtered(store: &dyn Store, selection: &Selection, states: &[EventState]) -> Result<Vec<Chosen>, StoreError> {
+    let states = match &selection.state {
+        Some(state) => vec![state.as_str()],
+        None => states.iter().map(|state| state.as_str()).collect(),
     };
-    let is_meant = selection.trigger.as_ref().is_none_or(|trigger| event.trigger == *trigger)
-        && selection.since.is_none_or(|since| row.received_at >= since)
-        && selection.until.is_none_or(|until| row.received_at < until)
-        && selection.message.as_ref().is_none_or(says);
-    is_meant.then_some(event)
+    let mut rows = Vec::new();
+    for state in states {
+        let filter = selection.filter.of(Some(state.to_owned()), selection.reason.clone(), usize::MAX);
+        rows.extend(store.list(filter).await?.into_iter().filter_map(|row| row.referral_event));
+    }
+    rows.sort_by_key(|event| std::cmp::Reverse(event.id));
+    let chosen = rows.into_iter().enumerate();
+    Ok(chosen.map(|(place, event)| Chosen { place, name: None, with: None, event: Ok(event.into()) }).collect())
+}
+
+/// The refunds that Cello does not have of those among these that are purchases, each behind its purchase and once.
+pub async fn with_refunds(store: &dyn Store, chosen: Vec<Chosen>) -> Result<Vec<Chosen>, StoreError> {
+    let mut refunds = Vec::new();
+    for purchase in chosen.iter().filter_map(|one| one.event.as_ref().ok()) {
+        for refund in store.open_refunds(purchase.id).await? {
+            if !includes(&chosen, refund) {
+                let lives = store.life(&refund.to_string()).await?;
+                let found = lives.iter().flat_map(|life| &life.referral_events).find(|event| event.id == refund);
+                refunds.extend(found.map(|event| (purchase.id, Found::from(event))));
+            }
+        }
+    }
+    let mut all = Vec::with_capacity(chosen.len() + refunds.len());
+    for one in chosen {
+        let purchase = one.event.as_ref().map(|event| event.id).ok();
+        all.push(one);
+        let of_it = refunds.iter().filter(|(of, _)| Some(*of) == purchase);
+        all.extend(of_it.map(|(of, event)| Chosen { place: 0, name: None, with: Some(*of), event: Ok(event.clone()) }));
+    }
+    all.iter_mut().enumerate().for_each(|(place, one)| one.place = place);
+    Ok(all)
+}
+
+fn includes(chosen: &[Chosen], number: i64) -> bool {
+    chosen.iter().any(|one| one.event.as_ref().is_ok_and(|event| event.id == number))
 }
 
 impl From<EventSummary> for Found {
     fn from(event: EventSummary) -> Self {
-        Self { id: event.id, key: event.key, trigger: event.trigger, state: event.state, discarded_by: None }
+        Self {
+            id: event.id,
+            key: event.key,
+            trigger: event.trigger,
+            state: event.state,
+            blocked_by: event.blocked_by,
+            discarded_by: event.discarded_by,
+            confirmed_by: event.confirmed_by,
+        }
     }
 }
 
@@ -87,7 +124,9 @@ impl From<&LifeEvent> for Found {
             key: event.key.clone(),
             trigger: event.trigger.clone(),
             state: event.state,
+            blocked_by: event.blocked_by.as_ref().map(|blocker| blocker.id),
             discarded_by: event.discarded_by.clone(),
+            confirmed_by: event.confirmed_by.clone(),
         }
     }
 }

@@ -4,12 +4,16 @@ use anyhow::Result;
 
 use super::super::Exit;
 use super::super::output::{Column, Table, Toned, number, plain, print, time, two_lines};
-use super::{ListArgs, tone_of_decision, tone_of_event, tone_of_webhook};
-use crate::store::{EventFilter, EventRow, EventSummary, Store};
+use super::filter::Filter;
+use super::{By, ListArgs, by_message, tone_of_decision, tone_of_event, tone_of_webhook};
+use crate::store::{EventRow, EventSummary, Store};
 
 pub async fn run(store: &dyn Store, args: ListArgs, json: bool) -> Result<Exit> {
+    if let Some(By::Message) = args.by {
+        return by_message::run(store, args, json).await;
+    }
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let filter = EventFilter { state: args.state.clone(), provider: args.provider.clone(), limit };
+    let filter = args.filter.of(args.state.clone(), args.reason.clone(), limit);
     let rows = store.list(filter).await?;
     if json {
         let lines: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
@@ -73,12 +77,15 @@ fn cells(row: &EventRow) -> Vec<Toned> {
         text(|event| event.trigger.clone()),
         text(|event| event.price.map(|price| price.to_string()).unwrap_or_default()),
         text(|event| event.currency.clone().unwrap_or_default()),
-        (
-            event.map(|event| event.state.as_str().to_owned()).unwrap_or_default(),
-            event.map(|event| tone_of_event(event.state)),
-        ),
+        (event.map(state).unwrap_or_default(), event.map(|event| tone_of_event(event.state))),
         text(|event| event.attempts.to_string()),
     ]
+}
+
+/// `dead`; of what is blocked also by which event: `waiting for 12`.
+fn state(event: &EventSummary) -> String {
+    let blocker = event.blocked_by.map(|blocker| format!(" for {blocker}")).unwrap_or_default();
+    format!("{}{blocker}", event.state.as_str())
 }
 
 /// `send`, `hold: customer_unseen`; where there is no decision, the state that says why not.
@@ -91,7 +98,11 @@ fn decision(row: &EventRow) -> String {
 }
 
 fn nothing(args: &ListArgs) -> String {
-    let of = args.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
+    let of = args.filter.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
+    let others = Filter { provider: None, ..args.filter.clone() };
+    if !others.is_empty() || args.reason.is_some() {
+        return "nothing is as you want it; `cello-relay events list` shows everything".to_owned();
+    }
     match &args.state {
         Some(state) => format!("nothing{of} is {state}; `cello-relay events list` shows everything"),
         None => format!(

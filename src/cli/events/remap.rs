@@ -121,12 +121,19 @@ fn text(one: &Difference) -> String {
             text.push('\n');
         }
     }
-    let width = one.fields.iter().map(|field| field.path.len()).max().unwrap_or_default();
-    for Field { path, sent, now } in &one.fields {
+    text.push_str(&difference(&one.fields));
+    text.push('\n');
+    text
+}
+
+/// A line for each field that differs.
+pub fn difference(fields: &[Field]) -> String {
+    let width = fields.iter().map(|field| field.path.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for Field { path, sent, now } in fields {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "    {:width$}  sent {}, now {}", plain(path), value(sent), value(now));
     }
-    text.push('\n');
     text
 }
 

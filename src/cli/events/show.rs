@@ -14,7 +14,9 @@ use crate::cello::wire;
 use crate::decision::Reason;
 use crate::facts::Scope;
 use crate::relay::code::code_of_topic;
-use crate::store::{DecisionState, EventState, Life, LifeAttempt, LifeDecision, LifeEvent, Store, WebhookState};
+use crate::store::{
+    Blocker, DecisionState, EventState, Life, LifeAttempt, LifeDecision, LifeEvent, Pause, Store, WebhookState,
+};
 
 pub async fn run(store: &dyn Store, id: &str, json: bool) -> Result<Exit> {
     let lives = store.life(id).await?;
@@ -26,13 +28,19 @@ pub async fn run(store: &dyn Store, id: &str, json: bool) -> Result<Exit> {
         let lines: Vec<String> = lives.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         print(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
     } else {
-        print(&text(&lives, id, Timestamp::now()))?;
+        print(&text(&lives, id, &Moment { now: Timestamp::now(), pause: store.pause().await? }))?;
     }
     Ok(Exit::Done)
 }
 
-/// The lives for people, as seen at `now`.
-fn text(lives: &[Life], id: &str, now: Timestamp) -> String {
+/// When something is shown, and whether delivery is paused then.
+pub(super) struct Moment {
+    pub now: Timestamp,
+    pub pause: Option<Pause>,
+}
+
+/// The lives for people.
+fn text(lives: &[Life], id: &str, moment: &Moment) -> String {
     let mut page = Page::default();
     if lives.len() > 1 {
         page.line(0, &format!("{} tell of `{}`, in order of arrival", number(lives.len(), "webhook"), plain(id)));
@@ -42,7 +50,7 @@ fn text(lives: &[Life], id: &str, now: Timestamp) -> String {
         if index > 0 {
             page.blank();
         }
-        page.life(life, now);
+        page.life(life, moment);
     }
     page.0
 }
@@ -51,11 +59,14 @@ fn text(lives: &[Life], id: &str, now: Timestamp) -> String {
 #[derive(Default)]
 struct Page(String);
 
+/// A relay that runs has tried by then.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
+
 /// Width of the words that stand before the values.
 const LABEL: usize = 9;
 
 impl Page {
-    fn life(&mut self, life: &Life, now: Timestamp) {
+    fn life(&mut self, life: &Life, moment: &Moment) {
         let mode = life.mode.map_or("mode not stated".to_owned(), |mode| format!("{} mode", mode.as_str()));
         let account =
             if life.account.is_empty() { String::new() } else { format!(", account {}", plain(&life.account)) };
@@ -91,11 +102,11 @@ impl Page {
         }
         for decision in &life.decisions {
             self.blank();
-            self.decision(life, decision, now);
+            self.decision(life, decision, moment.now);
         }
         for event in &life.referral_events {
             self.blank();
-            self.event(event, now);
+            self.event(event, moment);
         }
     }
 
@@ -129,7 +140,7 @@ impl Page {
         }
     }
 
-    fn event(&mut self, event: &LifeEvent, now: Timestamp) {
+    fn event(&mut self, event: &LifeEvent, moment: &Moment) {
         let view = wire::view(&event.body);
         let money = [view.price, view.currency].join(" ");
         let about: Vec<String> = [event.trigger.clone(), money.trim().to_owned(), view.interval]
@@ -145,10 +156,19 @@ impl Page {
         for (index, line) in body.lines().enumerate() {
             self.pair(2, if index == 0 { "body" } else { "" }, &plain(line));
         }
-        for attempt in &event.attempts {
+        let mut attempts = event.attempts.iter().peekable();
+        for former in &event.former_bodies {
+            while let Some(attempt) = attempts.next_if(|attempt| attempt.at <= former.replaced_at) {
+                self.pair(2, "attempt", &tried(attempt));
+            }
+            let (at, by) = (time(former.replaced_at), plain(&former.replaced_by));
+            self.pair(2, "remade", &format!("{at}  by {by}; until then it was"));
+            self.pair(2, "", &plain(&former.body.to_string()));
+        }
+        for attempt in attempts {
             self.pair(2, "attempt", &tried(attempt));
         }
-        self.pair(2, "next", &next(event, now));
+        self.pair(2, "next", &next(event, moment));
     }
 
     fn line(&mut self, depth: usize, text: &str) {
@@ -178,29 +198,63 @@ fn tried(attempt: &LifeAttempt) -> String {
     format!("{at}  {outcome}{status} after {took} ms{said}{request}")
 }
 
-pub(super) fn next(event: &LifeEvent, now: Timestamp) -> String {
+pub(super) fn next(event: &LifeEvent, Moment { now, pause }: &Moment) -> String {
     let id = event.id;
     match event.state {
-        EventState::Waiting => match event.due_at {
-            Some(due) if due > now => format!("is sent at {}", moment(due, now)),
+        EventState::Waiting => match (&event.blocked_by, pause, event.due_at) {
+            (Some(blocker), ..) => {
+                format!("{}; `cello-relay events show {}` says what to do", waits_for(blocker), blocker.id)
+            }
+            (None, Some(pause), due) => unavailable(pause, due, *now),
+            (None, None, Some(due)) if due > *now => format!("is sent at {}", moment(due, *now)),
             _ => "is due: a running relay sends it as soon as earlier ones of the same user are done".to_owned(),
         },
         EventState::Sending => "is being sent right now; look again in a minute".to_owned(),
         EventState::Delivered => "nothing: Cello has it".to_owned(),
+        EventState::Confirmed => format!("nothing: {}", confirmed(event)),
         EventState::Unsure => format!(
-            "you decide: look into Cello's portal whether it is there; if not, `cello-relay events retry {id}`, else \
-             `cello-relay events discard {id} --reason TEXT`"
+            "you decide: look into Cello's portal whether it is there; if so, `cello-relay events confirm {id} --reason \
+             TEXT`; if not, `cello-relay events retry {id}`"
         ),
         EventState::Dead => format!(
-            "you decide: when the cause is gone, `cello-relay events retry {id}`; to give it up, \
-             `cello-relay events discard {id} --reason TEXT`"
+            "you decide: when the cause is gone, `cello-relay events retry {id}`; once rules or settings are corrected, \
+             `cello-relay events remake {id}`; if Cello has it all the same, `cello-relay events confirm {id} --reason \
+             TEXT`; to give it up, `cello-relay events discard {id} --reason TEXT`"
         ),
         EventState::Discarded => {
             let by = event.discarded_by.as_deref().map_or("a person".to_owned(), plain);
             let why = event.discard_reason.as_deref().map_or("no reason given".to_owned(), plain);
-            format!("nothing: {by} gave it up ({why})")
+            match event.decided_again_at {
+                Some(at) => format!("nothing: {by} gave it up ({why}); its webhook was decided again {}", time(at)),
+                None => format!("nothing: {by} gave it up ({why})"),
+            }
         }
     }
+}
+
+/// `waits for referral event 12, dead since 2026-05-01T09:30:02Z: currency not allowed`
+pub(super) fn waits_for(blocker: &Blocker) -> String {
+    let Blocker { id, state, since, message, .. } = blocker;
+    let since = since.map(|at| format!(" since {}", time(at))).unwrap_or_default();
+    format!("waits for referral event {id}, {state}{since}{}", because(message.as_deref().unwrap_or_default()))
+}
+
+/// Who says that Cello has it, and why.
+pub(super) fn confirmed(event: &LifeEvent) -> String {
+    let by = event.confirmed_by.as_deref().map_or("a person".to_owned(), plain);
+    let at = event.confirmed_at.map(|at| format!(" since {}", time(at))).unwrap_or_default();
+    let why = event.confirm_reason.as_deref().map_or("no reason given".to_owned(), plain);
+    format!("{by} says{at} that Cello has it ({why})")
+}
+
+/// What is said while Cello as a whole does not take events: since when, and when the next try is.
+fn unavailable(pause: &Pause, due: Option<Timestamp>, now: Timestamp) -> String {
+    let Pause { since, until, problem } = pause;
+    let next = due.map_or(*until, |due| due.max(*until));
+    let is_late = now.duration_since(next) > LATE;
+    let running = if is_late { "; is `cello-relay serve` running?" } else { "" };
+    let problem = because(problem);
+    format!("Cello is unavailable since {}{problem}; the next try is at {}{running}", time(*since), moment(next, now))
 }
 
 /// A reason behind a sentence, where there is one.

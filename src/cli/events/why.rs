@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::super::Exit;
 use super::super::output::{Tone, plain, print, time, toned};
+use super::show::Moment;
 use crate::attribution::{Attribution, attribute};
 use crate::config::Metadata;
 use crate::store::{ScopedCustomer, Store};
@@ -97,7 +98,8 @@ pub async fn run(store: &dyn Store, args: Args, keys: &Metadata, json: bool) -> 
     let Some(asked) = customer.map(Asked::Customer).or(invoice.map(Asked::Invoice)).or(user.map(Asked::User)) else {
         return Ok(Exit::CouldNotRun);
     };
-    let past = Past::of(store, &asked, Timestamp::now()).await?;
+    let moment = Moment { now: Timestamp::now(), pause: store.pause().await? };
+    let past = Past::of(store, &asked, &moment).await?;
     let Answer { verdict, text, to_do } = answer::answer(&asked, &past, keys);
     let customers = past.customers.iter().map(|known| Customer::of(known, keys.organization_mode)).collect();
     let page = Page { asked, answer: verdict, text, customers, found: past.found, to_do };

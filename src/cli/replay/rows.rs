@@ -117,7 +117,7 @@ fn sent(event: &LifeEvent) -> Vec<Toned> {
         None => event.state.as_str().to_owned(),
     };
     let tone = match event.state {
-        EventState::Delivered => Tone::Good,
+        EventState::Delivered | EventState::Confirmed => Tone::Good,
         EventState::Waiting | EventState::Sending => Tone::Open,
         EventState::Unsure | EventState::Dead | EventState::Discarded => Tone::Bad,
     };

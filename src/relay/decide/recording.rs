@@ -4,10 +4,12 @@ use super::Deciding;
 use crate::cello::wire;
 use crate::decision::{Reason, Sending, Verdict};
 use crate::facts::Fact;
+use crate::relay::contribution::Contribution;
 use crate::relay::judged::Judged;
+use crate::relay::verdict::signup_key;
 use crate::relay::waiting::{LookUp, deadline, in_an_hour, may_go_on, next_look_up};
 use crate::relay::writing::codes_elsewhere;
-use crate::store::{DecisionRecord, DecisionState, NewReferralEvent, StoreError, Webhook};
+use crate::store::{After, DecisionRecord, DecisionState, NewReferralEvent, StoreError, Webhook};
 
 impl Deciding<'_> {
     /// Writes one decision and, for a verdict to send, the referral event.
@@ -21,7 +23,7 @@ impl Deciding<'_> {
         let record = self.record(webhook, number, Some(fact), judged);
         self.ledger.put_decision(&record)?;
         if let Verdict::Send(sending) = &judged.verdict {
-            let event = self.referral_event(webhook, sending, judged.customer.clone());
+            let event = self.referral_event(webhook, fact, sending, judged);
             self.ledger.add_referral_event(&event)?;
             self.ledger.pin_code(sending.event.subject(), &sending.event.ucc)?;
             if let Some(mut customer) = match &judged.customer {
@@ -41,8 +43,15 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    fn referral_event(&self, webhook: &Webhook, sending: &Sending, customer: Option<String>) -> NewReferralEvent {
+    pub(super) fn referral_event(
+        &self,
+        webhook: &Webhook,
+        fact: &Fact,
+        sending: &Sending,
+        judged: &Judged,
+    ) -> NewReferralEvent {
         let event = &sending.event;
+        let signup = (!fact.is_signup()).then(|| signup_key(event.subject()));
         NewReferralEvent {
             key: sending.key.clone(),
             subject: event.subject().to_owned(),
@@ -56,7 +65,9 @@ impl Deciding<'_> {
             ucc: event.ucc.clone(),
             user_id: event.user_id.clone(),
             organization_id: event.organization_id.clone(),
-            customer,
+            customer: judged.customer.clone(),
+            after: After { signup, purchase: judged.refunds.clone() },
+            contribution: Contribution::text(&judged.effects),
             body: wire::body(event).to_string(),
             created_at: self.now,
         }

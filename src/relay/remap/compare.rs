@@ -240,7 +240,7 @@ fn why_not(life: &Life, key: &str, elsewhere: Option<&LifeDecision>) -> Option<(
 }
 
 /// Every field that is not the same, in the order of what was sent, then what is new.
-fn differing(sent: &Value, now: &Value) -> Vec<Field> {
+pub fn differing(sent: &Value, now: &Value) -> Vec<Field> {
     let mut fields = Vec::new();
     differ("", Some(sent), Some(now), &mut fields);
     fields

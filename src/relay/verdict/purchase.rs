@@ -21,14 +21,14 @@ impl Judge<'_> {
         invoice: &Invoice,
     ) -> Result<Judged, StoreError> {
         let scope = &self.webhook.scope;
-        let (id, case) = match ledger.reported(&case.key)? {
+        let (id, case) = match self.earlier(ledger, &case.key)? {
             None => (invoice.id.clone(), case),
             Some(reported) => {
                 let before = || case.ignore(Reason::AlreadyReported, format!("`{}` was reported before", case.key));
                 let Some(payment) = self.paid_anew(ledger, invoice, case.fact, &reported)? else { return Ok(before()) };
                 let id = format!("{}:{payment}", invoice.id);
                 let key = purchase::key(scope, &id);
-                if ledger.reported(&key)?.is_some() {
+                if self.earlier(ledger, &key)?.is_some() {
                     return Ok(before());
                 }
                 (id, Case { key, ..case })

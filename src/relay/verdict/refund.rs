@@ -15,7 +15,7 @@ impl Judge<'_> {
     pub(super) fn refund(&self, ledger: &mut dyn Ledger, fact: &Fact, refund: &Refund) -> Result<Judged, StoreError> {
         let scope = &self.webhook.scope;
         let key = format!("refund:{}:{}", scope.prefix(), refund.id);
-        if ledger.reported(&key)?.is_some() {
+        if self.earlier(ledger, &key)?.is_some() {
             let message = format!("`{key}` was reported before");
             return Ok(ignored(Reason::AlreadyReported, message, Some(key)));
         }
@@ -35,7 +35,8 @@ impl Judge<'_> {
                     },
                 };
                 let given = amount::of_found(ledger, scope, refund, &found)?;
-                self.of_purchase(ledger, case, given, purchase_key)
+                let judged = self.of_purchase(ledger, case, given, purchase_key.clone())?;
+                Ok(Judged { refunds: Some(purchase_key), ..judged })
             }
             Purchase::NotReported { message, again, or } => {
                 Ok(Judged { other_topic: or, ..self.not_reported(message, key, again) })

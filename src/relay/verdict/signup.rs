@@ -1,7 +1,7 @@
 //! Signups: which customer webhook makes one, and which purchase brings one with it.
 
 use super::{Case, Judge};
-use crate::attribution::{Attribution, Referral, attribute};
+use crate::attribution::{Attribution, attribute};
 use crate::decision::{Reason, Verdict};
 use crate::facts::{Detail, Fact};
 use crate::relay::judged::Judged;
@@ -10,7 +10,8 @@ use crate::store::{Ledger, StoreError};
 
 impl Judge<'_> {
     pub(super) fn signup(&self, ledger: &mut dyn Ledger, case: Case, announces: bool) -> Result<Judged, StoreError> {
-        if ledger.reported(&case.key)?.is_some() || !(announces || case.completed_now) {
+        let is_new = announces || case.completed_now || self.anew.is_some();
+        if self.earlier(ledger, &case.key)?.is_some() || !is_new {
             return Ok(self.no_signup(&case));
         }
         let at = case.referral.signed_up_at().unwrap_or(case.fact.at);
@@ -30,8 +31,8 @@ impl Judge<'_> {
         let Attribution::Referred(referral) = attribute(known.as_ref(), self.policy.organization_mode) else {
             return Ok(None);
         };
-        let key = signup_key(&referral);
-        if ledger.reported(&key)?.is_some() {
+        let key = signup_key(referral.subject());
+        if self.earlier(ledger, &key)?.is_some() {
             return Ok(None);
         }
         let signup = Fact {
@@ -71,6 +72,7 @@ impl Judge<'_> {
     }
 }
 
-pub(super) fn signup_key(referral: &Referral) -> String {
-    format!("signup:{}", referral.subject())
+/// Business key of the signup of a user, or of an organization.
+pub fn signup_key(subject: &str) -> String {
+    format!("signup:{subject}")
 }

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::super::statements::WAITING_FOR;
 use super::super::{DecisionRecord, DecisionState, HeldFact, StoreError};
 use super::session::Session;
-use super::values::{Row, args, count, json, millis, millis_of, number, optional_time, time};
+use super::values::{Row, args, count, from_json, json, millis, millis_of, number, optional_time, time};
+use crate::decision::Warning;
 
 /// Writes the decision on one fact, in place of an earlier one on the same fact.
 pub fn put(db: &Session, decision: &DecisionRecord) -> Result<(), StoreError> {
@@ -55,6 +56,22 @@ pub fn mention_all(db: &Session, webhook_id: i64, names: Vec<&str>) -> Result<()
             args![names, webhook_id],
         )?;
     }
+    Ok(())
+}
+
+/// Adds a warning to the decision to send what has this key.
+pub fn add_warning(db: &Session, webhook_id: i64, key: &str, warning: Warning) -> Result<(), StoreError> {
+    let found = db.query_one(
+        "SELECT fact, warnings FROM decision WHERE webhook_id = $1 AND key = $2 AND state = 'send'",
+        args![webhook_id, key],
+    )?;
+    let Some(row) = found else { return Ok(()) };
+    let mut warnings: Vec<Warning> = from_json(&row, "warnings")?;
+    warnings.push(warning);
+    db.execute(
+        "UPDATE decision SET warnings = $3 WHERE webhook_id = $1 AND fact = $2",
+        args![webhook_id, row.get::<i64>("fact")?, json(&warnings)?],
+    )?;
     Ok(())
 }
 

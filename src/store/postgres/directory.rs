@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::super::StoreError;
+use super::super::statements::REMOVE_REFUNDED;
 use super::session::Session;
 use super::values::{Row, args, from_json, from_word, json, millis, millis_of, optional_time, time, word};
 use crate::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownSubscription, Plan, Scope, Subscription};
@@ -139,6 +140,11 @@ pub fn put_refunded(db: &Session, scope: &Scope, charge: &str, from: i64, to: i6
          ON CONFLICT DO NOTHING",
         args![scope.provider, scope.account, charge, from, to],
     )?;
+    Ok(())
+}
+
+pub fn remove_refunded(db: &Session, scope: &Scope, charge: &str, from: i64, to: i64) -> Result<(), StoreError> {
+    db.execute(REMOVE_REFUNDED, args![scope.provider, scope.account, charge, from, to])?;
     Ok(())
 }
 

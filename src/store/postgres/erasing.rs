@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::super::{Arrival, Erased, Erasing, Settled, StoreError, TAKEN, WebhookState, WithoutPerson};
+use super::super::{Arrival, Erased, Erasing, Settled, StoreError, WebhookState, WithoutPerson};
 use super::session::Session;
 use super::values::{Row, args, count, millis, time};
 use crate::decision::Reason;
-use crate::referral_event::Impersonal;
+use crate::referral_event::{Impersonal, TAKEN};
 
 /// Erases bodies, and what would have their facts decided again, which nothing can any more.
 pub fn bodies(db: &Session, erasing: &Erasing, now: Timestamp) -> Result<Erased, StoreError> {
@@ -43,7 +43,7 @@ macro_rules! settled {
             "SELECT w.id, w.received_at,
                 NOT EXISTS (SELECT FROM decision d WHERE d.webhook_id = w.id AND d.state = 'hold')
                 AND NOT EXISTS (SELECT FROM referral_event e
-                    WHERE e.webhook_id = w.id AND e.state NOT IN ('delivered', 'discarded')) AS erasable
+                    WHERE e.webhook_id = w.id AND e.state NOT IN ('delivered', 'confirmed', 'discarded')) AS erasable
             FROM webhook w WHERE w.state = '",
             $state,
             "' AND w.erased_at IS NULL AND w.received_at < $1 AND (w.received_at, w.id) > ($2, $3)
@@ -100,7 +100,18 @@ pub fn erase(db: &Session, ids: &Vec<i64>, now: Timestamp, without_person: Witho
         let (id, body): (i64, String) = (row.get("id")?, row.get("body")?);
         told.extend(without_person(&body).map(|left| (id, left)));
     }
-    erase_person(db, &told)
+    erase_person(db, &told)?;
+    let rows = db.query(
+        "SELECT f.id, f.event_id, f.body FROM former_body f JOIN referral_event e ON e.id = f.event_id
+         WHERE e.webhook_id = ANY ($1::bigint[])",
+        args![ids],
+    )?;
+    for row in &rows {
+        let Some(left) = without_person(&row.get::<String>("body")?) else { continue };
+        db.execute("UPDATE former_body SET body = $2 WHERE id = $1", args![row.get::<i64>("id")?, left.body])?;
+        erase_words(db, &[(row.get("event_id")?, left)])?;
+    }
+    Ok(())
 }
 
 /// One statement for all, because each costs a way to the server and back while others wait.
@@ -111,6 +122,11 @@ fn erase_person(db: &Session, told: &[(i64, Impersonal)]) -> Result<(), StoreErr
          WHERE e.id = t.id",
         args![events, bodies],
     )?;
+    erase_words(db, told)
+}
+
+/// Takes words out of what was answered to events.
+fn erase_words(db: &Session, told: &[(i64, Impersonal)]) -> Result<(), StoreError> {
     // One word of each event at a time: a row is updated once by each statement.
     for place in 0..told.iter().map(|(_, left)| left.taken.len()).max().unwrap_or_default() {
         let words = told.iter().filter_map(|(id, left)| Some((*id, left.taken.get(place)?.as_str())));

@@ -2,43 +2,16 @@
 
 use jiff::Timestamp;
 
+use super::super::statements::{BLOCKER, FORMER_BODIES, LIST, LIST_BY_EVENT_STATE, LIST_BY_WEBHOOK_STATE};
 use super::super::{
-    Counts, EventFilter, EventRow, EventState, EventSummary, Life, LifeAttempt, LifeDecision, LifeEvent, StoreError,
-    WebhookState,
+    Blocker, Counts, EventFilter, EventRow, EventState, EventSummary, FormerBody, Life, LifeAttempt, LifeDecision,
+    LifeEvent, StoreError, WebhookState,
 };
 use super::session::Session;
-use super::values::{Row, Value, args, count, from_json, millis, number, optional_json, optional_time, time};
+use super::values::{
+    Arg, Row, Value, args, count, from_json, millis, millis_of, number, optional_json, optional_time, time,
+};
 
-macro_rules! list {
-    ($($rest:literal),+) => {
-        concat!(
-            "SELECT w.id AS webhook_id, w.provider, w.event_id, w.kind, w.received_at, w.state AS webhook_state,
-                d.state AS decision, d.reason, e.id, e.key, e.trigger, e.price, e.currency, e.state,
-                (SELECT count(*) FROM attempt a WHERE a.event_id = e.id) AS attempts,
-                (SELECT a.message FROM attempt a WHERE a.event_id = e.id ORDER BY a.id DESC LIMIT 1) AS message ",
-            $($rest),+
-        )
-    };
-}
-
-const LIST: &str = list!(
-    "FROM webhook w
-        LEFT JOIN decision d ON d.webhook_id = w.id
-        LEFT JOIN referral_event e ON e.key = d.key AND e.webhook_id = w.id AND d.state = 'send'
-    WHERE ($1::text IS NULL OR w.provider = $1) ORDER BY w.id DESC, d.fact LIMIT $2"
-);
-const LIST_BY_WEBHOOK_STATE: &str = list!(
-    "FROM webhook w
-        LEFT JOIN decision d ON d.webhook_id = w.id
-        LEFT JOIN referral_event e ON e.key = d.key AND e.webhook_id = w.id AND d.state = 'send'
-    WHERE ($1::text IS NULL OR w.provider = $1) AND w.state = $3 ORDER BY w.id DESC, d.fact LIMIT $2"
-);
-const LIST_BY_EVENT_STATE: &str = list!(
-    "FROM referral_event e
-        JOIN webhook w ON w.id = e.webhook_id
-        LEFT JOIN decision d ON d.webhook_id = w.id AND d.key = e.key AND d.state = 'send'
-    WHERE ($1::text IS NULL OR w.provider = $1) AND e.state = $3 ORDER BY e.id DESC LIMIT $2"
-);
 const NAMED: &str = "SELECT id AS webhook_id FROM webhook WHERE event_id = $1
     UNION SELECT webhook_id FROM mention WHERE name = $1
     UNION SELECT webhook_id FROM referral_event WHERE id = $2
@@ -46,17 +19,24 @@ const NAMED: &str = "SELECT id AS webhook_id FROM webhook WHERE event_id = $1
 
 /// One line for each decision; a webhook without any has one, too.
 pub fn list(db: &Session, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
-    let limit = count(filter.limit);
-    let state = filter.state.as_deref();
-    let webhook_state = state.and_then(WebhookState::parse);
-    let event_state = state.and_then(EventState::parse);
-    match (state, webhook_state, event_state) {
-        (None, ..) => rows(db, LIST, args![filter.provider, limit]),
-        (_, Some(state), _) => rows(db, LIST_BY_WEBHOOK_STATE, args![filter.provider, limit, state]),
-        (_, _, Some(state)) => rows(db, LIST_BY_EVENT_STATE, args![filter.provider, limit, state]),
+    let limit = count(filter.read_limit());
+    let (since, until) = (millis_of(filter.since), millis_of(filter.until));
+    let EventFilter { state, provider, trigger, customer, user, code, invoice, reason, .. } = filter;
+    let mut values: Vec<Value<'_>> =
+        vec![provider.value(), trigger.value(), since.value(), until.value(), customer.value(), user.value()];
+    values.extend([code.value(), invoice.value(), reason.value()]);
+    let Some(state) = state else {
+        values.push(limit.value());
+        return Ok(filter.pick(rows(db, LIST, &values)?));
+    };
+    let sql = match (WebhookState::parse(state), EventState::parse(state)) {
+        (Some(_), _) => LIST_BY_WEBHOOK_STATE,
+        (_, Some(_)) => LIST_BY_EVENT_STATE,
         // A word that names no state is the state of nothing.
-        _ => Ok(Vec::new()),
-    }
+        _ => return Ok(Vec::new()),
+    };
+    values.extend([state.value(), limit.value()]);
+    Ok(filter.pick(rows(db, sql, &values)?))
 }
 
 /// The webhooks that `id` names or that mention it, with all that came of them.
@@ -111,6 +91,10 @@ fn row_of(row: &Row) -> Result<EventRow, StoreError> {
             price: row.get("price")?,
             currency: row.get("currency")?,
             state: row.get("state")?,
+            due_at: optional_time(row, "due_at")?,
+            discarded_by: row.get("discarded_by")?,
+            confirmed_by: row.get("confirmed_by")?,
+            blocked_by: row.get("blocked_by")?,
             attempts: row.get("attempts")?,
             message: row.get("message")?,
         }),
@@ -133,10 +117,16 @@ pub fn life_of(db: &Session, webhook: i64) -> Result<Life, StoreError> {
     let decisions = db.query("SELECT * FROM decision WHERE webhook_id = $1 ORDER BY fact", args![webhook])?;
     let decisions = decisions.iter().map(decision_of).collect::<Result<_, _>>()?;
     let events = db.query("SELECT * FROM referral_event WHERE webhook_id = $1 ORDER BY id", args![webhook])?;
-    let mut referral_events: Vec<LifeEvent> = events.iter().map(event_of).collect::<Result<_, _>>()?;
-    for event in &mut referral_events {
+    let mut referral_events: Vec<LifeEvent> = Vec::with_capacity(events.len());
+    for row in &events {
+        let mut event = event_of(row)?;
+        let blocker: Option<i64> = row.get("blocked_by")?;
+        event.blocked_by = blocker.map(|id| blocker_of(db, id)).transpose()?.flatten();
+        let former = db.query(FORMER_BODIES, args![event.id])?;
+        event.former_bodies = former.iter().map(former_body_of).collect::<Result<_, _>>()?;
         let attempts = db.query("SELECT * FROM attempt WHERE event_id = $1 ORDER BY id", args![event.id])?;
         event.attempts = attempts.iter().map(attempt_of).collect::<Result<_, _>>()?;
+        referral_events.push(event);
     }
     let row = db.query_one(
         "SELECT w.*, (SELECT coalesce(sum(times), 0)::bigint FROM webhook_again a WHERE a.webhook_id = w.id) AS duplicates
@@ -188,10 +178,35 @@ fn event_of(row: &Row) -> Result<LifeEvent, StoreError> {
         trigger: row.get("trigger")?,
         state: row.get("state")?,
         due_at: optional_time(row, "due_at")?,
+        blocked_by: None,
         body: from_json(row, "body")?,
         discarded_by: row.get("discarded_by")?,
         discard_reason: row.get("discard_reason")?,
+        confirmed_by: row.get("confirmed_by")?,
+        confirm_reason: row.get("confirm_reason")?,
+        confirmed_at: optional_time(row, "confirmed_at")?,
+        decided_again_at: optional_time(row, "key_freed_at")?,
+        former_bodies: Vec::new(),
         attempts: Vec::new(),
+    })
+}
+
+fn blocker_of(db: &Session, id: i64) -> Result<Option<Blocker>, StoreError> {
+    let Some(row) = db.query_one(BLOCKER, args![id])? else { return Ok(None) };
+    Ok(Some(Blocker {
+        id,
+        trigger: row.get("trigger")?,
+        state: row.get("state")?,
+        since: optional_time(&row, "since")?,
+        message: row.get("message")?,
+    }))
+}
+
+fn former_body_of(row: &Row) -> Result<FormerBody, StoreError> {
+    Ok(FormerBody {
+        body: from_json(row, "body")?,
+        replaced_at: time(row, "replaced_at")?,
+        replaced_by: row.get("replaced_by")?,
     })
 }
 

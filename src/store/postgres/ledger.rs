@@ -2,6 +2,6 @@
 
 use super::super::ledger::books;
 use super::session::Session;
-use super::{decisions, directory, payments, queue, webhooks};
+use super::{decisions, directory, outbox, payments, queue, webhooks};
 
 books!(Session);

@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_tries.sql"),
     include_str!("migrations/0004_marks.sql"),
     include_str!("migrations/0005_payments.sql"),
+    include_str!("migrations/0006_outbox.sql"),
 ];
 
 /// The version this program reads and writes.

@@ -16,6 +16,7 @@ mod ledger;
 mod marks;
 mod migrations;
 mod moving;
+mod outbox;
 mod past;
 mod payments;
 mod queue;
@@ -30,11 +31,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::outbox::{self as moves, Rows};
 use super::threads::{Reader, Writer};
 use super::{
-    About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, Forgetting, Forgotten, HeldFact, Known,
-    Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, Row, SaidOfCodes, ScopedCustomer, Settled, Store,
-    StoreError, Table, Wanted, Webhook, Work, WriteStats,
+    About, Attempt, Blocked, ByPerson, Claimed, Counts, Discarding, Erased, Erasing, EventFilter, EventRow, Forgetting,
+    Forgotten, HeldFact, Known, Life, NewWebhook, PastEvent, PastWebhook, Pause, Receipt, Recovered, Row, SaidOfCodes,
+    ScopedCustomer, Settled, Store, StoreError, Table, Wanted, Webhook, Work, WriteStats,
 };
 use crate::clock::{self, Clock};
 use crate::decision::Reason;
@@ -150,6 +152,14 @@ impl Store for Postgres {
         self.writer.run(move |db| marks::goes_to(db, &cello, now)).await
     }
 
+    async fn note_pause(&self, pause: Option<Pause>) -> Result<(), StoreError> {
+        self.writer.run(move |db| marks::note_pause(db, pause.as_ref())).await
+    }
+
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        self.reader.run(marks::pause).await
+    }
+
     fn stats(&self) -> WriteStats {
         let (written, received) = (self.writer.stats(), self.receiver.stats());
         WriteStats {
@@ -195,6 +205,18 @@ impl Store for Postgres {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.reader.run(queue::next_due).await
+    }
+
+    async fn overdue_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.reader.run(outbox::overdue_since).await
+    }
+
+    async fn blocked(&self) -> Result<Blocked, StoreError> {
+        self.reader.run(outbox::blocked).await
+    }
+
+    async fn pass_signups(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| moves::pass_signups(db, before, now, limit)).await
     }
 
     async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -254,15 +276,24 @@ impl Store for Postgres {
     }
 
     async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
-        self.writer.run(move |db| queue::retry(db, &ids, now, apart)).await
+        self.writer.run(move |db| moves::retry(db, &ids, now, apart)).await
     }
 
     async fn decide_again(&self, webhooks: Vec<i64>) -> Result<Vec<i64>, StoreError> {
         self.writer.run(move |db| webhooks::decide_again(db, webhooks)).await
     }
 
-    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        self.writer.run(move |db| queue::discard(db, &ids, &by, &reason, now)).await
+    async fn discard(&self, discarding: Discarding, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| moves::discard(db, &discarding, now)).await
+    }
+
+    async fn open_refunds(&self, purchase: i64) -> Result<Vec<i64>, StoreError> {
+        let refunds = self.reader.run(move |db| db.open_refunds(purchase)).await?;
+        Ok(refunds.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn confirm(&self, ids: Vec<i64>, person: ByPerson, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| moves::confirm(db, &ids, &person, now)).await
     }
 
     async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {

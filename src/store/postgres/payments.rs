@@ -88,6 +88,21 @@ pub fn put_unreported_refund(
     Ok(())
 }
 
+pub fn remove_unreported_refund(db: &Session, scope: &Scope, payment: &str, refund: &str) -> Result<(), StoreError> {
+    db.execute(REMOVE_UNREPORTED_REFUND, args![scope.provider, scope.account, payment, refund])?;
+    Ok(())
+}
+
+pub fn remove_purchase(db: &Session, scope: &Scope, id: &str) -> Result<(), StoreError> {
+    db.execute(REMOVE_PURCHASE, args![scope.provider, scope.account, id])?;
+    Ok(())
+}
+
+pub fn remove_carried(db: &Session, scope: &Scope, purchase: &str) -> Result<(), StoreError> {
+    db.execute(REMOVE_CARRIED, args![scope.provider, scope.account, purchase])?;
+    Ok(())
+}
+
 pub fn purchase(db: &Session, scope: &Scope, id: &str) -> Result<Option<KnownPurchase>, StoreError> {
     db.query_one(PURCHASE, args![scope.provider, scope.account, id])?.as_ref().map(purchase_of).transpose()
 }

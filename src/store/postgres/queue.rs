@@ -1,31 +1,34 @@
 //! Referral events on their way to Cello: adding, claiming, recording what came of it.
 //!
-//! Within a subject one event is in front: the one that is being sent, else the first that waits. Only what is in
-//! front can be claimed, so neither a subject with a hundred thousand events nor many that wait behind a late one cost
-//! anything. Whoever ends or begins the waiting of an event says so to [`set_front`]. All of it runs in transactions of
-//! which there is one at a time over all relays, so nobody moves an event between a look at it and the next step. When
-//! leases end is told by the server's clock: the relays' own may differ, and who takes back too early sends twice.
-
-use std::time::Duration;
+//! Only what is in front of its line can be claimed, so neither a subject with a hundred thousand events nor many that
+//! wait behind a late one cost anything. All of it runs in transactions of which there is one at a time over all relays,
+//! so nobody moves an event between a look at it and the next step. When leases end is told by the server's clock: the
+//! relays' own may differ, and who takes back too early sends twice.
 
 use jiff::Timestamp;
 
+use super::super::outbox::{Move, joined, move_to};
 use super::super::statements::REPORTED;
 use super::super::values::sender_died;
-use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted};
+use super::super::{
+    After, Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted,
+};
 use super::decisions::mention_all;
+use super::outbox::is_of_former_body;
 use super::session::Session;
 use super::values::{Row, args, count, latest_due, millis, number, optional_time, time};
 use crate::crash_points::{CrashPoint, reach};
 
 /// Adds an event at the end of its subject's line. `false` when one with its key is there.
 pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
-    let added = db.execute(
+    let added = db.query_one(
         "INSERT INTO referral_event (key, subject, trigger, webhook_id, at, invoice_id, subscription_id, price, currency,
-            created_at, due_at, body, ucc, user_id, organization_id, customer, front)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15,
+            created_at, due_at, first_due_at, body, ucc, user_id, organization_id, customer, contribution, signup_id,
+            purchase_id, front)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $10, $11, $12, $13, $14, $15, $16,
+            (SELECT id FROM referral_event WHERE key = $17), (SELECT id FROM referral_event WHERE key = $18),
             NOT EXISTS (SELECT FROM referral_event WHERE subject = $2 AND front))
-         ON CONFLICT (key) DO NOTHING",
+         ON CONFLICT (key) DO NOTHING RETURNING id",
         args![
             event.key,
             event.subject,
@@ -42,10 +45,14 @@ pub fn add(db: &Session, event: &NewReferralEvent) -> Result<bool, StoreError> {
             event.user_id,
             event.organization_id,
             event.customer,
+            event.contribution,
+            event.after.signup,
+            event.after.purchase,
         ],
     )?;
-    if added == 0 {
-        return Ok(false);
+    let Some(added) = added else { return Ok(false) };
+    if event.after != After::default() {
+        joined(db, added.get("id")?, millis(event.created_at))?;
     }
     let names = [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref(), event.customer.as_ref()];
     mention_all(db, event.webhook_id, names.into_iter().flatten().map(String::as_str).collect())?;
@@ -113,7 +120,8 @@ fn claim_in_order(
     let last = db.query_one(LAST_DUE, &[])?.map(|row| time(&row, "due_at")).transpose()?;
     if last.is_some_and(|last| last > latest_due(now)) {
         db.execute(
-            "UPDATE referral_event SET due_at = $1 WHERE front AND state = 'waiting' AND due_at > $2",
+            "UPDATE referral_event SET due_at = $1, first_due_at = least(first_due_at, $1)
+             WHERE front AND state = 'waiting' AND due_at > $2",
             args![millis(now), millis(latest_due(now))],
         )?;
     }
@@ -191,6 +199,11 @@ pub fn record(db: &Session, attempt: &Attempt) -> Result<(), StoreError> {
     reach(CrashPoint::AttemptWritten);
     let is_ours = state == EventState::Sending && lease == attempt.lease;
     let (then, due_at) = match attempt.then {
+        Then::Delivered if !is_ours && is_of_former_body(db, attempt.event_id, attempt.lease)? => match state {
+            // Cello has what was taken for refused: whether it is to have the new body as well, a person decides.
+            EventState::Waiting | EventState::Dead => (EventState::Unsure, None),
+            _ => return Ok(()),
+        },
         Then::Delivered if state != EventState::Delivered => (EventState::Delivered, None),
         Then::WaitUntil(due_at) if is_ours => (EventState::Waiting, Some(due_at)),
         Then::Unsure if is_ours => (EventState::Unsure, None),
@@ -206,7 +219,8 @@ pub fn record(db: &Session, attempt: &Attempt) -> Result<(), StoreError> {
     } else {
         db.execute("UPDATE referral_event SET deaths = 0 WHERE id = $1 AND deaths > 0", args![attempt.event_id])?;
     }
-    move_to(db, attempt.event_id, then, due_at.map(millis))
+    let at = millis(attempt.started_at).saturating_add(attempt.duration_ms);
+    move_to(db, attempt.event_id, Move { was: state, to: then, due_at: due_at.map(millis), at })
 }
 
 /// Makes claimed events wait again, due as before.
@@ -217,7 +231,8 @@ pub fn give_back(db: &Session, claimed: &[Claimed]) -> Result<(), StoreError> {
             args![event.id, event.lease],
         )?;
         if let Some(row) = row {
-            move_to(db, event.id, EventState::Waiting, row.get("due_at")?)?;
+            let (was, to, at): (_, _, i64) = (EventState::Sending, EventState::Waiting, row.get("due_at")?);
+            move_to(db, event.id, Move { was, to, due_at: Some(at), at })?;
         }
     }
     Ok(())
@@ -226,13 +241,14 @@ pub fn give_back(db: &Session, claimed: &[Claimed]) -> Result<(), StoreError> {
 /// Takes events from senders that died.
 pub fn recover(db: &Session, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
     let lost = db.query(
-        "SELECT id, due_at, deaths + 1 AS deaths FROM referral_event WHERE state = 'sending' AND lease_until <= $1
+        "SELECT id, due_at, claimed_at, deaths + 1 AS deaths FROM referral_event WHERE state = 'sending' AND lease_until <= $1
          ORDER BY id",
         args![millis(now).saturating_add(db.ahead())],
     )?;
     let mut recovered = Recovered::default();
     for row in &lost {
         let (id, deaths): (i64, u32) = (row.get("id")?, number(row, "deaths")?);
+        let (was, at): (_, i64) = (EventState::Sending, row.get("claimed_at")?);
         db.execute(
             "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
              SELECT id, claimed_at, 0, 'unsure', $2, true FROM referral_event WHERE id = $1",
@@ -244,10 +260,10 @@ pub fn recover(db: &Session, now: Timestamp, hold_after: u32) -> Result<Recovere
             args![id, i64::from(deaths)],
         )?;
         if deaths >= hold_after {
-            move_to(db, id, EventState::Unsure, None)?;
+            move_to(db, id, Move { was, to: EventState::Unsure, due_at: None, at })?;
             recovered.unsure.push(id);
         } else {
-            move_to(db, id, EventState::Waiting, row.get("due_at")?)?;
+            move_to(db, id, Move { was, to: EventState::Waiting, due_at: row.get("due_at")?, at })?;
             recovered.waiting += 1;
         }
         reach(CrashPoint::RecoveryWritten);
@@ -268,76 +284,4 @@ pub fn oldest_waiting(db: &Session) -> Result<Option<Timestamp>, StoreError> {
     let row =
         db.query_one("SELECT created_at FROM referral_event WHERE state = 'waiting' ORDER BY state, id LIMIT 1", &[])?;
     row.map(|row| time(&row, "created_at")).transpose()
-}
-
-/// A fresh start for dead, unsure and waiting events; returns those it applied to.
-pub fn retry(db: &Session, ids: &[i64], now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
-    let mut applied = Vec::new();
-    for id in ids {
-        let reset = db.execute(
-            "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL, deaths = 0
-             WHERE id = $1 AND state IN ('dead', 'unsure', 'waiting')",
-            args![id],
-        )?;
-        if reset > 0 {
-            let pause = apart.saturating_mul(u32::try_from(applied.len()).unwrap_or(u32::MAX));
-            let due_at = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
-            move_to(db, *id, EventState::Waiting, Some(millis(due_at)))?;
-            applied.push(*id);
-        }
-    }
-    Ok(applied)
-}
-
-/// Gives up on waiting, unsure and dead events; returns those it applied to.
-pub fn discard(db: &Session, ids: &[i64], by: &str, reason: &str, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-    let mut applied = Vec::new();
-    for id in ids {
-        let given_up = db.execute(
-            "UPDATE referral_event SET discarded_by = $2, discard_reason = $3, discarded_at = $4
-             WHERE id = $1 AND state IN ('waiting', 'unsure', 'dead')",
-            args![id, by, reason, millis(now)],
-        )?;
-        if given_up > 0 {
-            move_to(db, *id, EventState::Discarded, None)?;
-            applied.push(*id);
-        }
-    }
-    Ok(applied)
-}
-
-/// The one place where the state of an event changes, except claiming.
-fn move_to(db: &Session, id: i64, state: EventState, due_at: Option<i64>) -> Result<(), StoreError> {
-    let row = db.query_one(
-        "UPDATE referral_event SET state = $2, due_at = $3, lease_until = NULL, front = front AND $4
-         WHERE id = $1 RETURNING subject",
-        args![id, state, due_at, state == EventState::Waiting],
-    )?;
-    let row = row.ok_or_else(|| StoreError::Damaged(format!("there is no referral event {id}")))?;
-    set_front(db, &row.get::<String>("subject")?)
-}
-
-/// Lets the first of a subject's waiting events come to the front, unless one is being sent.
-fn set_front(db: &Session, subject: &str) -> Result<(), StoreError> {
-    let front = db.query_one("SELECT id, state FROM referral_event WHERE subject = $1 AND front", args![subject])?;
-    let front: Option<(i64, EventState)> =
-        front.map(|row| Ok::<_, StoreError>((row.get("id")?, row.get("state")?))).transpose()?;
-    if matches!(front, Some((_, EventState::Sending))) {
-        return Ok(());
-    }
-    let first = db.query_one(
-        "SELECT id FROM referral_event WHERE subject = $1 AND state = 'waiting' ORDER BY id LIMIT 1",
-        args![subject],
-    )?;
-    let first: Option<i64> = first.map(|row| row.get("id")).transpose()?;
-    let front = front.map(|(id, _)| id);
-    if front == first {
-        return Ok(());
-    }
-    for (id, is_front) in [(front, false), (first, true)] {
-        if let Some(id) = id {
-            db.execute("UPDATE referral_event SET front = $2 WHERE id = $1", args![id, is_front])?;
-        }
-    }
-    Ok(())
 }

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::statements::WAITING_FOR;
 use super::super::{DecisionRecord, DecisionState, HeldFact, StoreError};
-use super::values::{count, json, millis, millis_of, optional_time, size, time};
+use super::values::{count, from_json, json, millis, millis_of, optional_time, size, time};
+use crate::decision::Warning;
 
 /// Writes the decision on one fact, in place of an earlier one on the same fact.
 pub fn put(db: &Connection, decision: &DecisionRecord) -> Result<(), StoreError> {
@@ -44,6 +45,22 @@ pub fn put(db: &Connection, decision: &DecisionRecord) -> Result<(), StoreError>
 pub fn mention(db: &Connection, webhook_id: i64, name: &str) -> Result<(), StoreError> {
     db.prepare_cached("INSERT OR IGNORE INTO mention (name, webhook_id) VALUES (?1, ?2)")?
         .execute(params![name, webhook_id])?;
+    Ok(())
+}
+
+/// Adds a warning to the decision to send what has this key.
+pub fn add_warning(db: &Connection, webhook_id: i64, key: &str, warning: Warning) -> Result<(), StoreError> {
+    let found = db
+        .prepare_cached("SELECT fact, warnings FROM decision WHERE webhook_id = ?1 AND key = ?2 AND state = 'send'")?
+        .query_row(params![webhook_id, key], |row| Ok((row.get::<_, i64>("fact")?, from_json(row, "warnings")?)))
+        .optional()?;
+    let Some((fact, mut warnings)): Option<(i64, Vec<Warning>)> = found else { return Ok(()) };
+    warnings.push(warning);
+    db.prepare_cached("UPDATE decision SET warnings = ?3 WHERE webhook_id = ?1 AND fact = ?2")?.execute(params![
+        webhook_id,
+        fact,
+        json(&warnings)?
+    ])?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::StoreError;
+use super::super::statements::REMOVE_REFUNDED;
 use super::values::{from_json, from_word, json, millis, millis_of, optional_time, time, word};
 use crate::facts::{CodeAnswer, KnownCode, KnownCustomer, KnownSubscription, Plan, Scope, Subscription};
 use crate::interval::Period;
@@ -131,6 +132,11 @@ pub fn put_refunded(db: &Connection, scope: &Scope, charge: &str, from: i64, to:
         "INSERT OR IGNORE INTO refunded (provider, account, charge, from_total, to_total) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute(params![scope.provider, scope.account, charge, from, to])?;
+    Ok(())
+}
+
+pub fn remove_refunded(db: &Connection, scope: &Scope, charge: &str, from: i64, to: i64) -> Result<(), StoreError> {
+    db.prepare_cached(REMOVE_REFUNDED)?.execute(params![scope.provider, scope.account, charge, from, to])?;
     Ok(())
 }
 

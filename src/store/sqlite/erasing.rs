@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::super::{Arrival, Erased, Erasing, Settled, StoreError, TAKEN, WebhookState, WithoutPerson};
+use super::super::{Arrival, Erased, Erasing, Settled, StoreError, WebhookState, WithoutPerson};
 use super::values::{count, json, millis, time};
-use crate::referral_event::Impersonal;
+use crate::referral_event::{Impersonal, TAKEN};
 
 // Named, because SQLite, knowing nothing of how many there are, would rather look through all that was ever ignored.
 pub(super) const CANDIDATES: &str = "SELECT w.id, w.received_at,
@@ -47,7 +47,7 @@ macro_rules! settled {
             "SELECT w.id, w.received_at,
                 NOT EXISTS (SELECT 1 FROM decision d WHERE d.webhook_id = w.id AND d.state = 'hold')
                 AND NOT EXISTS (SELECT 1 FROM referral_event e
-                    WHERE e.webhook_id = w.id AND e.state NOT IN ('delivered', 'discarded')) AS erasable
+                    WHERE e.webhook_id = w.id AND e.state NOT IN ('delivered', 'confirmed', 'discarded')) AS erasable
             FROM webhook w INDEXED BY webhook_",
             $state,
             "_with_body WHERE w.state = '",
@@ -105,14 +105,30 @@ pub fn erase(db: &Connection, id: i64, now: Timestamp, without_person: WithoutPe
         .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (event, body) in bodies {
-        let Some(Impersonal { body, taken }) = without_person(&body) else { continue };
-        db.prepare_cached("UPDATE referral_event SET body = ?2 WHERE id = ?1")?.execute(params![event, body])?;
-        for words in taken {
-            db.prepare_cached(
-                "UPDATE attempt SET message = replace(message, ?2, ?3) WHERE event_id = ?1 AND instr(message, ?2) > 0",
-            )?
-            .execute(params![event, words, TAKEN])?;
+        if let Some(Impersonal { body, taken }) = without_person(&body) {
+            db.prepare_cached("UPDATE referral_event SET body = ?2 WHERE id = ?1")?.execute(params![event, body])?;
+            erase_words(db, event, &taken)?;
         }
+        let former: Vec<(i64, String)> = db
+            .prepare_cached("SELECT id, body FROM former_body WHERE event_id = ?1")?
+            .query_map([event], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (former, body) in former {
+            let Some(Impersonal { body, taken }) = without_person(&body) else { continue };
+            db.prepare_cached("UPDATE former_body SET body = ?2 WHERE id = ?1")?.execute(params![former, body])?;
+            erase_words(db, event, &taken)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes words out of what was answered to an event.
+fn erase_words(db: &Connection, event: i64, taken: &[String]) -> Result<(), StoreError> {
+    for words in taken {
+        db.prepare_cached(
+            "UPDATE attempt SET message = replace(message, ?2, ?3) WHERE event_id = ?1 AND instr(message, ?2) > 0",
+        )?
+        .execute(params![event, words, TAKEN])?;
     }
     Ok(())
 }

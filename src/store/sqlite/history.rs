@@ -3,42 +3,13 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql, params};
 
+use super::super::statements::{BLOCKER, FORMER_BODIES, LIST, LIST_BY_EVENT_STATE, LIST_BY_WEBHOOK_STATE};
 use super::super::{
-    Counts, EventFilter, EventRow, EventState, EventSummary, Life, LifeAttempt, LifeDecision, LifeEvent, StoreError,
-    WebhookState,
+    Blocker, Counts, EventFilter, EventRow, EventState, EventSummary, FormerBody, Life, LifeAttempt, LifeDecision,
+    LifeEvent, StoreError, WebhookState,
 };
-use super::values::{count, from_json, millis, optional_json, optional_time, size, time};
+use super::values::{count, from_json, millis, millis_of, optional_json, optional_time, size, time};
 
-macro_rules! list {
-    ($($rest:literal),+) => {
-        concat!(
-            "SELECT w.id AS webhook_id, w.provider, w.event_id, w.kind, w.received_at, w.state AS webhook_state,
-                d.state AS decision, d.reason, e.id, e.key, e.trigger, e.price, e.currency, e.state,
-                (SELECT count(*) FROM attempt a WHERE a.event_id = e.id) AS attempts,
-                (SELECT a.message FROM attempt a WHERE a.event_id = e.id ORDER BY a.id DESC LIMIT 1) AS message ",
-            $($rest),+
-        )
-    };
-}
-
-pub(super) const LIST: &str = list!(
-    "FROM webhook w
-        LEFT JOIN decision d ON d.webhook_id = w.id
-        LEFT JOIN referral_event e ON e.key = d.key AND e.webhook_id = w.id AND d.state = 'send'
-    WHERE (?1 IS NULL OR w.provider = ?1) ORDER BY w.id DESC, d.fact LIMIT ?2"
-);
-pub(super) const LIST_BY_WEBHOOK_STATE: &str = list!(
-    "FROM webhook w
-        LEFT JOIN decision d ON d.webhook_id = w.id
-        LEFT JOIN referral_event e ON e.key = d.key AND e.webhook_id = w.id AND d.state = 'send'
-    WHERE (?1 IS NULL OR w.provider = ?1) AND w.state = ?3 ORDER BY w.id DESC, d.fact LIMIT ?2"
-);
-pub(super) const LIST_BY_EVENT_STATE: &str = list!(
-    "FROM referral_event e
-        JOIN webhook w ON w.id = e.webhook_id
-        LEFT JOIN decision d ON d.webhook_id = w.id AND d.key = e.key AND d.state = 'send'
-    WHERE (?1 IS NULL OR w.provider = ?1) AND e.state = ?3 ORDER BY e.id DESC LIMIT ?2"
-);
 pub(super) const NAMED: &str = "SELECT id AS webhook_id FROM webhook WHERE event_id = ?1
     UNION SELECT webhook_id FROM mention WHERE name = ?1
     UNION SELECT webhook_id FROM referral_event WHERE id = ?2
@@ -46,17 +17,22 @@ pub(super) const NAMED: &str = "SELECT id AS webhook_id FROM webhook WHERE event
 
 /// One line for each decision; a webhook without any has one, too.
 pub fn list(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
-    let limit = count(filter.limit);
-    let state = filter.state.as_deref();
-    let webhook_state = state.and_then(WebhookState::parse);
-    let event_state = state.and_then(EventState::parse);
-    match (state, webhook_state, event_state) {
-        (None, ..) => rows(db, LIST, &[&filter.provider, &limit]),
-        (_, Some(state), _) => rows(db, LIST_BY_WEBHOOK_STATE, &[&filter.provider, &limit, &state]),
-        (_, _, Some(state)) => rows(db, LIST_BY_EVENT_STATE, &[&filter.provider, &limit, &state]),
+    let limit = count(filter.read_limit());
+    let (since, until) = (millis_of(filter.since), millis_of(filter.until));
+    let EventFilter { state, provider, trigger, customer, user, code, invoice, reason, .. } = filter;
+    let mut params: Vec<&dyn ToSql> = vec![provider, trigger, &since, &until, customer, user, code, invoice, reason];
+    let Some(state) = state else {
+        params.push(&limit);
+        return Ok(filter.pick(rows(db, LIST, &params)?));
+    };
+    let sql = match (WebhookState::parse(state), EventState::parse(state)) {
+        (Some(_), _) => LIST_BY_WEBHOOK_STATE,
+        (_, Some(_)) => LIST_BY_EVENT_STATE,
         // A word that names no state is the state of nothing.
-        _ => Ok(Vec::new()),
-    }
+        _ => return Ok(Vec::new()),
+    };
+    params.extend([state as &dyn ToSql, &limit]);
+    Ok(filter.pick(rows(db, sql, &params)?))
 }
 
 /// The webhooks that `id` names or that mention it, with all that came of them.
@@ -110,6 +86,10 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<EventRow> {
             price: row.get("price")?,
             currency: row.get("currency")?,
             state: row.get("state")?,
+            due_at: optional_time(row, "due_at")?,
+            discarded_by: row.get("discarded_by")?,
+            confirmed_by: row.get("confirmed_by")?,
+            blocked_by: row.get("blocked_by")?,
             attempts: row.get("attempts")?,
             message: row.get("message")?,
         }),
@@ -133,15 +113,20 @@ pub fn life_of(db: &Connection, webhook: i64) -> Result<Life, StoreError> {
         .prepare_cached("SELECT * FROM decision WHERE webhook_id = ?1 ORDER BY fact")?
         .query_map([webhook], decision_of)?
         .collect::<Result<_, _>>()?;
-    let mut referral_events: Vec<LifeEvent> = db
+    let mut referral_events: Vec<LifeEvent> = Vec::new();
+    let events: Vec<(LifeEvent, Option<i64>)> = db
         .prepare_cached("SELECT * FROM referral_event WHERE webhook_id = ?1 ORDER BY id")?
-        .query_map([webhook], event_of)?
+        .query_map([webhook], |row| Ok((event_of(row)?, row.get("blocked_by")?)))?
         .collect::<Result<_, _>>()?;
-    for event in &mut referral_events {
+    for (mut event, blocker) in events {
+        event.blocked_by = blocker.map(|id| blocker_of(db, id)).transpose()?;
+        event.former_bodies =
+            db.prepare_cached(FORMER_BODIES)?.query_map([event.id], former_body_of)?.collect::<Result<_, _>>()?;
         event.attempts = db
             .prepare_cached("SELECT * FROM attempt WHERE event_id = ?1 ORDER BY id")?
             .query_map([event.id], attempt_of)?
             .collect::<Result<_, _>>()?;
+        referral_events.push(event);
     }
     let life = db.prepare_cached("SELECT * FROM webhook WHERE id = ?1")?.query_row([webhook], |row| {
         Ok(Life {
@@ -190,10 +175,36 @@ fn event_of(row: &Row<'_>) -> rusqlite::Result<LifeEvent> {
         trigger: row.get("trigger")?,
         state: row.get("state")?,
         due_at: optional_time(row, "due_at")?,
+        blocked_by: None,
         body: from_json(row, "body")?,
         discarded_by: row.get("discarded_by")?,
         discard_reason: row.get("discard_reason")?,
+        confirmed_by: row.get("confirmed_by")?,
+        confirm_reason: row.get("confirm_reason")?,
+        confirmed_at: optional_time(row, "confirmed_at")?,
+        decided_again_at: optional_time(row, "key_freed_at")?,
+        former_bodies: Vec::new(),
         attempts: Vec::new(),
+    })
+}
+
+fn blocker_of(db: &Connection, id: i64) -> rusqlite::Result<Blocker> {
+    db.prepare_cached(BLOCKER)?.query_row([id], |row| {
+        Ok(Blocker {
+            id,
+            trigger: row.get("trigger")?,
+            state: row.get("state")?,
+            since: optional_time(row, "since")?,
+            message: row.get("message")?,
+        })
+    })
+}
+
+fn former_body_of(row: &Row<'_>) -> rusqlite::Result<FormerBody> {
+    Ok(FormerBody {
+        body: from_json(row, "body")?,
+        replaced_at: time(row, "replaced_at")?,
+        replaced_by: row.get("replaced_by")?,
     })
 }
 

@@ -3,6 +3,6 @@
 use rusqlite::Connection;
 
 use super::super::ledger::books;
-use super::{decisions, directory, payments, queue, webhooks};
+use super::{decisions, directory, outbox, payments, queue, webhooks};
 
 books!(Connection);

@@ -1,13 +1,14 @@
-//! What a start must know of a file as a whole: that it is a copy, that another store goes on with it, or which Cello it
-//! is for.
+//! What a start must know of a file as a whole: that it is a copy, that another store goes on with it, which Cello it is
+//! for, and that delivery is paused.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::StoreError;
-use super::values::{millis, time};
+use super::super::values::of_json;
+use super::super::{Pause, StoreError};
+use super::values::{json, millis, time};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
@@ -17,6 +18,8 @@ pub enum Mark {
     Moved,
     /// Which Cello its referral events go to.
     Cello,
+    /// Delivery is paused.
+    Paused,
 }
 
 impl Mark {
@@ -25,6 +28,7 @@ impl Mark {
             Self::Backup => "backup",
             Self::Moved => "moved",
             Self::Cello => "cello",
+            Self::Paused => "paused",
         }
     }
 }
@@ -59,6 +63,17 @@ pub fn goes_to(db: &Connection, cello: &str, now: Timestamp) -> Result<String, S
     }
     put(db, Mark::Cello, cello, now)?;
     Ok(cello.to_owned())
+}
+
+pub fn note_pause(db: &Connection, pause: Option<&Pause>) -> Result<(), StoreError> {
+    match pause {
+        Some(pause) => put(db, Mark::Paused, &json(pause)?, pause.since),
+        None => remove(db, Mark::Paused),
+    }
+}
+
+pub fn pause(db: &Connection) -> Result<Option<Pause>, StoreError> {
+    find(db, Mark::Paused)?.map(|(value, _)| of_json(&value)).transpose()
 }
 
 /// Refuses a file that another store goes on with.

@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_tries.sql"),
     include_str!("migrations/0007_marks.sql"),
     include_str!("migrations/0008_payments.sql"),
+    include_str!("migrations/0009_outbox.sql"),
 ];
 
 /// The version this program reads and writes.
@@ -30,6 +31,16 @@ pub fn found(db: &Connection) -> rusqlite::Result<i64> {
 
 /// Brings the tables to the version this program knows.
 pub fn run(db: &Connection) -> Result<(), StoreError> {
+    // A table that another refers to cannot be made anew while that is enforced, and within a transaction nothing turns
+    // it off.
+    let enforced: bool = db.pragma_query_value(None, "foreign_keys", |row| row.get(0))?;
+    db.pragma_update(None, "foreign_keys", false)?;
+    let done = missing_steps(db);
+    db.pragma_update(None, "foreign_keys", enforced)?;
+    done
+}
+
+fn missing_steps(db: &Connection) -> Result<(), StoreError> {
     while found(db)? != known() {
         db.execute_batch("BEGIN IMMEDIATE")?;
         // Asked within the transaction: another process may have done the step meanwhile.

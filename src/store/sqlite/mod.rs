@@ -16,6 +16,7 @@ mod ledger;
 mod marks;
 mod migrations;
 mod moving;
+mod outbox;
 mod past;
 mod payments;
 #[cfg(test)]
@@ -34,11 +35,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::outbox::{self as moves, Rows};
 use super::threads::{Reader, Writer};
 use super::{
-    About, Attempt, Claimed, Counts, Erased, Erasing, EventFilter, EventRow, Forgetting, Forgotten, HeldFact, Known,
-    Life, NewWebhook, PastEvent, PastWebhook, Receipt, Recovered, Row, SaidOfCodes, ScopedCustomer, Settled, Store,
-    StoreError, Table, Wanted, Webhook, Work, WriteStats,
+    About, Attempt, Blocked, ByPerson, Claimed, Counts, Discarding, Erased, Erasing, EventFilter, EventRow, Forgetting,
+    Forgotten, HeldFact, Known, Life, NewWebhook, PastEvent, PastWebhook, Pause, Receipt, Recovered, Row, SaidOfCodes,
+    ScopedCustomer, Settled, Store, StoreError, Table, Wanted, Webhook, Work, WriteStats,
 };
 use crate::decision::Reason;
 use crate::facts::Scope;
@@ -154,6 +156,14 @@ impl Store for Sqlite {
         self.writer.run(move |db| marks::goes_to(db, &cello, now)).await
     }
 
+    async fn note_pause(&self, pause: Option<Pause>) -> Result<(), StoreError> {
+        self.writer.run(move |db| marks::note_pause(db, pause.as_ref())).await
+    }
+
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        self.read(marks::pause).await
+    }
+
     fn stats(&self) -> WriteStats {
         self.writer.stats()
     }
@@ -192,6 +202,18 @@ impl Store for Sqlite {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(queue::next_due).await
+    }
+
+    async fn overdue_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(outbox::overdue_since).await
+    }
+
+    async fn blocked(&self) -> Result<Blocked, StoreError> {
+        self.read(outbox::blocked).await
+    }
+
+    async fn pass_signups(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| moves::pass_signups(db, before, now, limit)).await
     }
 
     async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -251,15 +273,24 @@ impl Store for Sqlite {
     }
 
     async fn retry(&self, ids: Vec<i64>, now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
-        self.writer.run(move |db| queue::retry(db, &ids, now, apart)).await
+        self.writer.run(move |db| moves::retry(db, &ids, now, apart)).await
     }
 
     async fn decide_again(&self, webhooks: Vec<i64>) -> Result<Vec<i64>, StoreError> {
         self.writer.run(move |db| webhooks::decide_again(db, &webhooks)).await
     }
 
-    async fn discard(&self, ids: Vec<i64>, by: String, reason: String, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        self.writer.run(move |db| queue::discard(db, &ids, &by, &reason, now)).await
+    async fn discard(&self, discarding: Discarding, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| moves::discard(db, &discarding, now)).await
+    }
+
+    async fn open_refunds(&self, purchase: i64) -> Result<Vec<i64>, StoreError> {
+        let refunds = self.read(move |db| db.open_refunds(purchase)).await?;
+        Ok(refunds.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn confirm(&self, ids: Vec<i64>, person: ByPerson, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.writer.run(move |db| moves::confirm(db, &ids, &person, now)).await
     }
 
     async fn erase_bodies(&self, erasing: Erasing, now: Timestamp) -> Result<Erased, StoreError> {

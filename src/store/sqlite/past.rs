@@ -40,7 +40,7 @@ pub fn webhooks_after(db: &Connection, after: i64, limit: usize) -> Result<Vec<P
 }
 
 pub(super) const EVENTS_AFTER: &str = "SELECT id, key, trigger, webhook_id, at, created_at, state, body
-    FROM referral_event WHERE key > ?1 ORDER BY key LIMIT ?2";
+    FROM referral_event WHERE key > ?1 AND key_freed_at IS NULL ORDER BY key LIMIT ?2";
 
 /// The next referral events in the order of their keys.
 pub fn referral_events_after(db: &Connection, after: &str, limit: usize) -> Result<Vec<PastEvent>, StoreError> {

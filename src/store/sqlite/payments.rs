@@ -100,6 +100,22 @@ pub fn put_unreported_refund(
     Ok(())
 }
 
+pub fn remove_unreported_refund(db: &Connection, scope: &Scope, payment: &str, refund: &str) -> Result<(), StoreError> {
+    let values = params![scope.provider, scope.account, payment, refund];
+    db.prepare_cached(REMOVE_UNREPORTED_REFUND)?.execute(values)?;
+    Ok(())
+}
+
+pub fn remove_purchase(db: &Connection, scope: &Scope, id: &str) -> Result<(), StoreError> {
+    db.prepare_cached(REMOVE_PURCHASE)?.execute([&scope.provider, &scope.account, id])?;
+    Ok(())
+}
+
+pub fn remove_carried(db: &Connection, scope: &Scope, purchase: &str) -> Result<(), StoreError> {
+    db.prepare_cached(REMOVE_CARRIED)?.execute([&scope.provider, &scope.account, purchase])?;
+    Ok(())
+}
+
 pub fn purchase(db: &Connection, scope: &Scope, id: &str) -> Result<Option<KnownPurchase>, StoreError> {
     Ok(db.prepare_cached(PURCHASE)?.query_row([&scope.provider, &scope.account, id], purchase_of).optional()?)
 }

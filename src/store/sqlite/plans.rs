@@ -4,7 +4,7 @@
 use rusqlite::{Connection, StatementStatus};
 
 use super::super::statements;
-use super::{decisions, directory, erasing, file, history, past, queue, webhooks};
+use super::{decisions, directory, erasing, file, history, outbox, past, queue, webhooks};
 
 #[test]
 fn questions_that_are_asked_often_go_through_an_index_in_order() {
@@ -21,8 +21,16 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         queue::NEXT_DUE,
         queue::OLDEST_WAITING,
         queue::LOST,
-        queue::FRONT,
-        queue::FIRST_WAITING,
+        outbox::FRONT,
+        outbox::FIRST_WAITING,
+        statements::BLOCK_ONE,
+        statements::BLOCK_DEPENDENTS,
+        statements::BLOCKED,
+        statements::WAITS_FOR_SIGNUP,
+        outbox::OVERDUE,
+        statements::OPEN_REFUNDS,
+        statements::BLOCKER,
+        statements::FORMER_BODIES,
         statements::LINKS_OF_PAYMENT,
         statements::LINKS_OF_INVOICE,
         statements::ANY_LINK,
@@ -32,8 +40,8 @@ fn questions_that_are_asked_often_go_through_an_index_in_order() {
         statements::UNLINKED_BEFORE,
         statements::REPORTED,
         directory::FORGET_CODES,
-        history::LIST_BY_WEBHOOK_STATE,
-        history::LIST_BY_EVENT_STATE,
+        statements::LIST_BY_WEBHOOK_STATE,
+        statements::LIST_BY_EVENT_STATE,
         history::LIVES_AFTER,
         past::WEBHOOKS_AFTER,
         past::DECISIONS_BETWEEN,
@@ -58,8 +66,14 @@ fn claiming_and_what_follows_use_the_indexes_made_for_them() {
         (queue::SUSPECT, "referral_event_suspect"),
         (queue::TOO_FAR, "referral_event_due"),
         (queue::NEXT_DUE, "referral_event_due"),
-        (queue::FRONT, "referral_event_front"),
-        (queue::FIRST_WAITING, "referral_event_next"),
+        (outbox::FRONT, "referral_event_front"),
+        (outbox::FIRST_WAITING, "referral_event_next"),
+        (statements::BLOCK_DEPENDENTS, "referral_event_after_signup"),
+        (statements::BLOCK_DEPENDENTS, "referral_event_after_purchase"),
+        (statements::BLOCKED, "referral_event_blocked"),
+        (statements::WAITS_FOR_SIGNUP, "referral_event_blocked"),
+        (outbox::OVERDUE, "referral_event_overdue"),
+        (statements::OPEN_REFUNDS, "referral_event_after_purchase"),
         (decisions::DUE_HOLDS, "decision_to_wake"),
         (decisions::HELD, "decision_to_wake"),
         (statements::WAITING_FOR, "decision_by_topic"),

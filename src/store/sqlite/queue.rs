@@ -1,19 +1,20 @@
 //! Referral events on their way to Cello: adding, claiming, recording what came of it.
 //!
-//! Within a subject one event is in front: the one that is being sent, else the first that waits. Only what is in
-//! front can be claimed, so neither a subject with a hundred thousand events nor many that wait behind a late one cost
-//! anything. Whoever ends or begins the waiting of an event says so to [`set_front`].
-
-use std::time::Duration;
+//! Only what is in front of its line can be claimed, so neither a subject with a hundred thousand events nor many that
+//! wait behind a late one cost anything.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::outbox::{Move, joined, move_to};
 use super::super::statements::REPORTED;
 use super::super::values::sender_died;
-use super::super::{Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted};
+use super::super::{
+    After, Attempt, Claimed, EventState, NewReferralEvent, Recovered, Reported, StoreError, Then, Wanted,
+};
 use super::decisions::mention;
 use super::marks::{self, Mark};
+use super::outbox::is_of_former_body;
 use super::values::{count, latest_due, millis, optional_time, time};
 use crate::crash_points::{CrashPoint, reach};
 
@@ -22,8 +23,10 @@ pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError
     let added = db
         .prepare_cached(
             "INSERT INTO referral_event (key, subject, trigger, webhook_id, at, invoice_id, subscription_id, price, currency,
-                created_at, due_at, body, ucc, user_id, organization_id, customer, front)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15,
+                created_at, due_at, first_due_at, body, ucc, user_id, organization_id, customer, contribution, signup_id,
+                purchase_id, front)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                (SELECT id FROM referral_event WHERE key = ?17), (SELECT id FROM referral_event WHERE key = ?18),
                 NOT EXISTS (SELECT 1 FROM referral_event WHERE subject = ?2 AND front = 1))
              ON CONFLICT (key) DO NOTHING",
         )?
@@ -43,9 +46,15 @@ pub fn add(db: &Connection, event: &NewReferralEvent) -> Result<bool, StoreError
             event.user_id,
             event.organization_id,
             event.customer,
+            event.contribution,
+            event.after.signup,
+            event.after.purchase,
         ])?;
     if added == 0 {
         return Ok(false);
+    }
+    if event.after != After::default() {
+        joined(db, db.last_insert_rowid(), millis(event.created_at))?;
     }
     let names = [Some(&event.key), Some(&event.subject), event.invoice_id.as_ref(), event.customer.as_ref()];
     for name in names.into_iter().flatten() {
@@ -94,7 +103,8 @@ pub(super) const SUSPECT: &str = due!(
     WHERE front = 1 AND state = 'waiting' AND deaths > 0 AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
 );
 
-pub(super) const TOO_FAR: &str = "UPDATE referral_event INDEXED BY referral_event_due SET due_at = ?1
+pub(super) const TOO_FAR: &str = "UPDATE referral_event INDEXED BY referral_event_due
+    SET due_at = ?1, first_due_at = min(first_due_at, ?1)
     WHERE front = 1 AND state = 'waiting' AND due_at > ?2";
 
 pub fn claim(
@@ -169,6 +179,11 @@ pub fn record(db: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
     reach(CrashPoint::AttemptWritten);
     let is_ours = state == EventState::Sending && lease == attempt.lease;
     let (then, due_at) = match attempt.then {
+        Then::Delivered if !is_ours && is_of_former_body(db, attempt.event_id, attempt.lease)? => match state {
+            // Cello has what was taken for refused: whether it is to have the new body as well, a person decides.
+            EventState::Waiting | EventState::Dead => (EventState::Unsure, None),
+            _ => return Ok(()),
+        },
         Then::Delivered if state != EventState::Delivered => (EventState::Delivered, None),
         Then::WaitUntil(due_at) if is_ours => (EventState::Waiting, Some(due_at)),
         Then::Unsure if is_ours => (EventState::Unsure, None),
@@ -185,7 +200,8 @@ pub fn record(db: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
         db.prepare_cached("UPDATE referral_event SET deaths = 0 WHERE id = ?1 AND deaths > 0")?
             .execute([attempt.event_id])?;
     }
-    move_to(db, attempt.event_id, then, due_at.map(millis))
+    let at = millis(attempt.started_at).saturating_add(attempt.duration_ms);
+    move_to(db, attempt.event_id, Move { was: state, to: then, due_at: due_at.map(millis), at })
 }
 
 /// Makes claimed events wait again, due as before.
@@ -194,24 +210,27 @@ pub fn give_back(db: &Connection, claimed: &[Claimed]) -> Result<(), StoreError>
         db.prepare_cached("SELECT due_at FROM referral_event WHERE id = ?1 AND lease = ?2 AND state = 'sending'")?;
     for event in claimed {
         let due_at: Option<i64> = statement.query_row([event.id, event.lease], |row| row.get(0)).optional()?;
-        if let Some(due_at) = due_at {
-            move_to(db, event.id, EventState::Waiting, Some(due_at))?;
+        if let Some(at) = due_at {
+            let (was, to) = (EventState::Sending, EventState::Waiting);
+            move_to(db, event.id, Move { was, to, due_at, at })?;
         }
     }
     Ok(())
 }
 
 pub(super) const LOST: &str =
-    "SELECT id, due_at, deaths + 1 FROM referral_event WHERE state = 'sending' AND lease_until <= ?1 ORDER BY id";
+    "SELECT id, due_at, deaths + 1, claimed_at FROM referral_event WHERE state = 'sending' AND lease_until <= ?1
+    ORDER BY id";
 
 /// Takes events from senders that died.
 pub fn recover(db: &Connection, now: Timestamp, hold_after: u32) -> Result<Recovered, StoreError> {
-    let lost: Vec<(i64, i64, u32)> = db
+    let lost: Vec<(i64, i64, u32, i64)> = db
         .prepare_cached(LOST)?
-        .query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map([millis(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
     let mut recovered = Recovered::default();
-    for (id, due_at, deaths) in lost {
+    let was = EventState::Sending;
+    for (id, due_at, deaths, at) in lost {
         db.prepare_cached(
             "INSERT INTO attempt (event_id, started_at, duration_ms, outcome, message, counts)
              SELECT id, claimed_at, 0, 'unsure', ?2, 1 FROM referral_event WHERE id = ?1",
@@ -223,10 +242,10 @@ pub fn recover(db: &Connection, now: Timestamp, hold_after: u32) -> Result<Recov
         )?
         .execute(params![id, deaths])?;
         if deaths >= hold_after {
-            move_to(db, id, EventState::Unsure, None)?;
+            move_to(db, id, Move { was, to: EventState::Unsure, due_at: None, at })?;
             recovered.unsure.push(id);
         } else {
-            move_to(db, id, EventState::Waiting, Some(due_at))?;
+            move_to(db, id, Move { was, to: EventState::Waiting, due_at: Some(due_at), at })?;
             recovered.waiting += 1;
         }
         reach(CrashPoint::RecoveryWritten);
@@ -249,7 +268,8 @@ fn recover_backup(db: &Connection, hold_after: u32, recovered: &mut Recovered) -
         )?
         .execute(params![id, millis(copied_at)])?;
         if hold_after <= 1 {
-            move_to(db, id, EventState::Unsure, None)?;
+            let (was, to) = (EventState::Waiting, EventState::Unsure);
+            move_to(db, id, Move { was, to, due_at: None, at: millis(copied_at) })?;
             recovered.unsure.push(id);
         } else {
             recovered.waiting += 1;
@@ -273,80 +293,4 @@ pub(super) const OLDEST_WAITING: &str = "SELECT created_at FROM referral_event I
 pub fn oldest_waiting(db: &Connection) -> Result<Option<Timestamp>, StoreError> {
     let oldest = db.prepare_cached(OLDEST_WAITING)?.query_row([], |row| time(row, "created_at")).optional()?;
     Ok(oldest)
-}
-
-/// A fresh start for dead, unsure and waiting events; returns those it applied to.
-pub fn retry(db: &Connection, ids: &[i64], now: Timestamp, apart: Duration) -> Result<Vec<i64>, StoreError> {
-    let mut applied = Vec::new();
-    for id in ids {
-        let reset = db
-            .prepare_cached(
-                "UPDATE referral_event SET attempts = 0, first_attempt_at = NULL, deaths = 0
-                 WHERE id = ?1 AND state IN ('dead', 'unsure', 'waiting')",
-            )?
-            .execute([id])?;
-        if reset > 0 {
-            let pause = apart.saturating_mul(u32::try_from(applied.len()).unwrap_or(u32::MAX));
-            let due_at = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
-            move_to(db, *id, EventState::Waiting, Some(millis(due_at)))?;
-            applied.push(*id);
-        }
-    }
-    Ok(applied)
-}
-
-/// Gives up on waiting, unsure and dead events; returns those it applied to.
-pub fn discard(db: &Connection, ids: &[i64], by: &str, reason: &str, now: Timestamp) -> Result<Vec<i64>, StoreError> {
-    let mut applied = Vec::new();
-    for id in ids {
-        let given_up = db
-            .prepare_cached(
-                "UPDATE referral_event SET discarded_by = ?2, discard_reason = ?3, discarded_at = ?4
-                 WHERE id = ?1 AND state IN ('waiting', 'unsure', 'dead')",
-            )?
-            .execute(params![id, by, reason, millis(now)])?;
-        if given_up > 0 {
-            move_to(db, *id, EventState::Discarded, None)?;
-            applied.push(*id);
-        }
-    }
-    Ok(applied)
-}
-
-/// The one place where the state of an event changes, except claiming.
-fn move_to(db: &Connection, id: i64, state: EventState, due_at: Option<i64>) -> Result<(), StoreError> {
-    let subject: String = db
-        .prepare_cached(
-            "UPDATE referral_event SET state = ?2, due_at = ?3, lease_until = NULL,
-                front = CASE WHEN ?2 = 'waiting' THEN front ELSE 0 END WHERE id = ?1 RETURNING subject",
-        )?
-        .query_row(params![id, state, due_at], |row| row.get(0))?;
-    set_front(db, &subject)
-}
-
-pub(super) const FRONT: &str = "SELECT id, state FROM referral_event INDEXED BY referral_event_front
-    WHERE subject = ?1 AND front = 1";
-pub(super) const FIRST_WAITING: &str = "SELECT id FROM referral_event INDEXED BY referral_event_next
-    WHERE subject = ?1 AND state = 'waiting' ORDER BY id LIMIT 1";
-
-/// Lets the first of a subject's waiting events come to the front, unless one is being sent.
-fn set_front(db: &Connection, subject: &str) -> Result<(), StoreError> {
-    let front: Option<(i64, EventState)> =
-        db.prepare_cached(FRONT)?.query_row([subject], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    if matches!(front, Some((_, EventState::Sending))) {
-        return Ok(());
-    }
-    let first: Option<i64> = db.prepare_cached(FIRST_WAITING)?.query_row([subject], |row| row.get(0)).optional()?;
-    let front = front.map(|(id, _)| id);
-    if front == first {
-        return Ok(());
-    }
-    let mut set = db.prepare_cached("UPDATE referral_event SET front = ?2 WHERE id = ?1")?;
-    if let Some(front) = front {
-        set.execute(params![front, 0])?;
-    }
-    if let Some(first) = first {
-        set.execute(params![first, 1])?;
-    }
-    Ok(())
 }

@@ -10,6 +10,10 @@ DROP INDEX referral_event_by_state;
 DROP INDEX referral_event_due;
 DROP INDEX referral_event_next;
 DROP INDEX referral_event_suspect;
+DROP INDEX referral_event_overdue;
+DROP INDEX referral_event_blocked;
+DROP INDEX referral_event_after_signup;
+DROP INDEX referral_event_after_purchase;
 
 DROP TRIGGER webhook_arrived;
 DROP TRIGGER webhook_came_again;

@@ -73,6 +73,11 @@ pub fn size(row: &Row<'_>, column: &str) -> rusqlite::Result<usize> {
     usize::try_from(n).map_err(|_| Error::IntegralValueOutOfRange(index, n))
 }
 
+pub fn optional_size(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<usize>> {
+    let is_there = row.get::<_, Option<i64>>(column)?.is_some();
+    is_there.then(|| size(row, column)).transpose()
+}
+
 fn from_json_value<T: DeserializeOwned>(value: serde_json::Value, row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
     serde_json::from_value(value).map_err(|error| unreadable(row, column, error))
 }

@@ -1,6 +1,7 @@
 //! Whose purchase a refund of a payment gives back.
 
 use super::*;
+use crate::person::discarding;
 
 #[tokio::test]
 async fn the_refund_of_a_purchase_that_was_discarded_is_not_reported() {
@@ -8,7 +9,7 @@ async fn the_refund_of_a_purchase_that_was_discarded_is_not_reported() {
     receive(&relay, &[customer_created(), completed("paid")]).await;
     let events = relay.store.life("pi_1").await.unwrap().remove(0).referral_events;
     let purchase = events.iter().find(|event| event.key == "purchase:stripe:pi_1").unwrap().id;
-    let discarded = relay.store.discard(vec![purchase], "ada".into(), "a test".into(), relay.now()).await.unwrap();
+    let discarded = relay.store.discard(discarding(vec![purchase], "ada", "a test"), relay.now()).await.unwrap();
     assert_eq!(discarded, [purchase]);
     receive(&relay, &[refunded(9900)]).await;
     assert_eq!(relay.reason(REFUND).await, "purchase_not_reported");

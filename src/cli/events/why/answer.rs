@@ -1,10 +1,10 @@
 //! The answer itself: yes, no, not yet, unsure, or that nothing is known; one or two sentences, and what to do.
 //!
-//! Pure. It must never say yes before Cello has said so.
+//! Pure. It must never say yes before Cello, or a person who looked there, has said so.
 
 use serde::Serialize;
 
-use super::super::show::because;
+use super::super::show::{because, waits_for};
 use super::Asked;
 use super::advice::{advice, put_on_the_customer};
 use super::found::{Found, Sent};
@@ -132,6 +132,16 @@ fn of_sent(what: &str, sent: &Sent) -> Answer {
             let since = sent.last_at.map(|at| format!(" since {}", time(at))).unwrap_or_default();
             let user = plain(&sent.subject);
             (Verdict::Yes, format!("Yes: {what} was reported for {user}; Cello has it{since}"))
+        }
+        EventState::Confirmed => {
+            let by = sent.confirmed_by.as_deref().map_or("a person".to_owned(), plain);
+            let since = sent.confirmed_at.map(|at| format!(" since {}", time(at))).unwrap_or_default();
+            let why = sent.confirm_reason.as_deref().map(because).unwrap_or_default();
+            let user = plain(&sent.subject);
+            (Verdict::Yes, format!("Yes: {what} was reported for {user}; {by} says{since} that Cello has it{why}"))
+        }
+        EventState::Waiting if let Some(blocker) = &sent.blocked_by => {
+            (Verdict::NotYet, format!("Not yet: {what} {}", waits_for(blocker)))
         }
         EventState::Waiting if sent.attempts == 0 => (Verdict::NotYet, format!("Not yet: {what} waits to be sent")),
         EventState::Waiting => (Verdict::NotYet, format!("Not yet: {what} {tried} without success{last}")),
@@ -268,6 +278,9 @@ fn of_customer(asked: &Asked, past: &Past, purchase: Option<&Found>, keys: &Meta
         }
         answer.to_do.extend(stuck.iter().map(|sent| format!("referral event {}: {}", sent.id, sent.next)));
     }
+    let blocked = past.found.iter().filter_map(|found| found.referral_event.as_ref());
+    let blocked = blocked.filter(|sent| sent.blocked_by.is_some());
+    answer.to_do.extend(blocked.map(|sent| format!("referral event {}: {}", sent.id, sent.next)));
     if answer.to_do.is_empty() {
         answer.to_do.push("nothing: Cello has it; rewards may follow a day later".to_owned());
     }
@@ -277,7 +290,7 @@ fn of_customer(asked: &Asked, past: &Past, purchase: Option<&Found>, keys: &Meta
 
 /// Of this kind, what Cello has; oldest first.
 fn delivered<'a>(past: &'a Past, fact: &'a str) -> impl Iterator<Item = &'a Found> {
-    let is = |found: &&Found| found.referral_event.as_ref().is_some_and(|sent| sent.state == EventState::Delivered);
+    let is = |found: &&Found| found.referral_event.as_ref().is_some_and(|sent| sent.is_there());
     past.found.iter().filter(move |found| found.fact == fact).filter(is)
 }
 

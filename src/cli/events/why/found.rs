@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::super::output::{plain, time};
-use super::super::show::{awaited, because, next};
+use super::super::show::{Moment, awaited, because, confirmed, next, waits_for};
 use crate::cello::wire::{self, View};
 use crate::decision::Reason;
-use crate::store::{DecisionState, EventState, Life, LifeAttempt, LifeDecision, LifeEvent, WebhookState};
+use crate::store::{Blocker, DecisionState, EventState, Life, LifeAttempt, LifeDecision, LifeEvent, WebhookState};
 
 /// One decision and what came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -58,9 +58,22 @@ pub struct Sent {
     pub last_message: Option<String>,
     pub discarded_by: Option<String>,
     pub discard_reason: Option<String>,
+    /// The dead or unsure referral event that it waits for.
+    pub blocked_by: Option<Blocker>,
+    /// Who said that Cello has it.
+    pub confirmed_by: Option<String>,
+    pub confirm_reason: Option<String>,
+    pub confirmed_at: Option<Timestamp>,
     /// What happens to it next, or what a person can do.
     #[serde(skip)]
     pub next: String,
+}
+
+impl Sent {
+    /// Whether Cello has it, as far as anybody knows.
+    pub fn is_there(&self) -> bool {
+        matches!(self.state, EventState::Delivered | EventState::Confirmed)
+    }
 }
 
 impl Found {
@@ -107,7 +120,7 @@ impl Found {
 }
 
 /// Every decision about a webhook; `all` are the webhooks that may carry what was sent.
-pub fn of_life(life: &Life, all: &[Life], now: Timestamp) -> Vec<Found> {
+pub fn of_life(life: &Life, all: &[Life], moment: &Moment) -> Vec<Found> {
     let base = Found {
         happened_at: life.happened_at,
         what: format!("webhook {}", plain(&life.kind)),
@@ -138,10 +151,10 @@ pub fn of_life(life: &Life, all: &[Life], now: Timestamp) -> Vec<Found> {
         let reason = (life.state == WebhookState::Unreadable).then(|| Reason::Unreadable.as_str().to_owned());
         return vec![Found { outcome, reason, ..base }];
     }
-    life.decisions.iter().map(|decision| of_decision(life, decision, all, &base, now)).collect()
+    life.decisions.iter().map(|decision| of_decision(life, decision, all, &base, moment)).collect()
 }
 
-fn of_decision(life: &Life, decision: &LifeDecision, all: &[Life], base: &Found, now: Timestamp) -> Found {
+fn of_decision(life: &Life, decision: &LifeDecision, all: &[Life], base: &Found, moment: &Moment) -> Found {
     // Told before by another webhook: then that one carries the event.
     let events = || all.iter().flat_map(|life| &life.referral_events);
     let event = events().find(|event| Some(&event.key) == decision.key.as_ref());
@@ -162,14 +175,14 @@ fn of_decision(life: &Life, decision: &LifeDecision, all: &[Life], base: &Found,
         message: decision.message.clone(),
         price: money.price.parse().ok(),
         waits: waits(life, decision),
-        referral_event: own.map(|event| sent(event, &money, now)),
+        referral_event: own.map(|event| sent(event, &money, moment)),
         currency: Some(money.currency).filter(|currency| !currency.is_empty()),
         invoice: Some(money.invoice).filter(|invoice| !invoice.is_empty()),
         ..base.clone()
     }
 }
 
-fn sent(event: &LifeEvent, view: &View, now: Timestamp) -> Sent {
+fn sent(event: &LifeEvent, view: &View, moment: &Moment) -> Sent {
     let last = told_last(event);
     Sent {
         id: event.id,
@@ -182,7 +195,11 @@ fn sent(event: &LifeEvent, view: &View, now: Timestamp) -> Sent {
         last_message: last.map(|attempt| attempt.message.clone()),
         discarded_by: event.discarded_by.clone(),
         discard_reason: event.discard_reason.clone(),
-        next: next(event, now),
+        blocked_by: event.blocked_by.clone(),
+        confirmed_by: event.confirmed_by.clone(),
+        confirm_reason: event.confirm_reason.clone(),
+        confirmed_at: event.confirmed_at,
+        next: next(event, moment),
     }
 }
 
@@ -257,6 +274,8 @@ fn stands(event: &LifeEvent) -> String {
             let since = last.map(|attempt| format!(" since {}", time(attempt.at))).unwrap_or_default();
             format!("Cello has it{since}")
         }
+        EventState::Confirmed => confirmed(event),
+        EventState::Waiting if let Some(blocker) = &event.blocked_by => waits_for(blocker),
         EventState::Waiting => {
             let due = event.due_at.map(|due| format!(", due {}", time(due))).unwrap_or_default();
             format!("waits to be sent{due}, {tried}")

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use jiff::Timestamp;
 
 use super::super::choose::holds;
+use super::super::show::Moment;
 use super::Asked;
 use super::found::{Found, of_life};
 use crate::decision::Reason;
@@ -20,7 +20,7 @@ pub struct Past {
 }
 
 impl Past {
-    pub async fn of(store: &dyn Store, asked: &Asked, now: Timestamp) -> Result<Self, StoreError> {
+    pub async fn of(store: &dyn Store, asked: &Asked, moment: &Moment) -> Result<Self, StoreError> {
         let mut lives = named(store, asked.id()).await?;
         let mut customers = match asked {
             Asked::Invoice(_) => vec![],
@@ -47,7 +47,7 @@ impl Past {
         };
         let mut found: Vec<Found> = lives
             .iter()
-            .flat_map(|life| of_life(life, &lives, now).into_iter().filter(move |found| !of_another(life, found)))
+            .flat_map(|life| of_life(life, &lives, moment).into_iter().filter(move |found| !of_another(life, found)))
             .collect();
         match asked {
             Asked::Invoice(id) => {
