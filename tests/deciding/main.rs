@@ -15,6 +15,7 @@ mod postgres;
 mod refunds;
 #[path = "../common/relay.rs"]
 mod relay;
+mod remaking;
 mod remap;
 mod remap_codes;
 mod shared;

@@ -5,7 +5,10 @@ mod commands;
 mod disk;
 mod flushed;
 mod mended_rules;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod refused;
+mod repaired;
 mod restored;
 mod serving;
 #[allow(dead_code, reason = "shared with other tests of the process, which need more of it")]
