@@ -13,13 +13,13 @@ use cello_relay::relay::breaker::Breaker;
 use cello_relay::relay::deliverer::Deliverer;
 use cello_relay::relay::pace::Pace;
 use cello_relay::relay::take_up;
-use cello_relay::store::{EventFilter, Sqlite, Store};
+use cello_relay::store::{EventFilter, Sqlite, Store, StoreError};
 use cello_relay::telemetry::Metrics;
 use fastrand::Rng;
+use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::person::discarding;
 use crate::Relays;
 use crate::cutting_proxy::{Cut, CuttingProxy};
 use crate::disk::Disk;
@@ -28,6 +28,7 @@ use crate::generate;
 use crate::in_front::Front;
 use crate::links::Links;
 use crate::relay::{Relay, Told, at};
+use crate::seen::Seen;
 use crate::webhooks::{Made, webhooks};
 
 const DAY: i64 = 86_400;
@@ -35,7 +36,7 @@ const DAY: i64 = 86_400;
 pub struct World<'a> {
     pub relays: &'a Relays,
     pub seed: u64,
-    rng: Rng,
+    pub rng: Rng,
     /// Whether the clock jumps and the rules change. In a steady history it is known what must be told.
     pub is_wild: bool,
     arrivals: Vec<Made>,
@@ -54,9 +55,9 @@ pub struct World<'a> {
     now: i64,
     /// Ids of the webhooks whose sender was told that they are stored.
     pub answered: BTreeSet<String>,
-    /// The body of each referral event as it was first seen in the store.
-    pub bodies: BTreeMap<String, Value>,
-    /// Numbers of referral events that a person had to look at.
+    /// Each referral event as it was seen in the store, by its number.
+    pub seen: BTreeMap<i64, Seen>,
+    /// Numbers of referral events that a person looked at, or that were blocked: others may have gone before them.
     pub set_aside: BTreeSet<i64>,
 }
 
@@ -86,10 +87,12 @@ impl<'a> World<'a> {
         let unsure = if rng.bool() { Unsure::Resend } else { Unsure::Hold };
         let requests_per_second = rng.bool().then_some(3);
         let delivery = Delivery { unsure, requests_per_second, ..Config::default().delivery };
-        let store = Arc::new(Disk::new(Arc::new(Sqlite::in_memory().unwrap()), rng.fork()));
+        let is_wild = rng.u8(..3) == 0;
+        // What a clock that jumps two days to and fro makes of fourteen days.
+        let longest_blocked = SignedDuration::from_hours(if is_wild { 10 } else { 14 } * 24);
+        let store = Arc::new(Disk::new(Arc::new(Sqlite::in_memory().unwrap()), rng.fork(), longest_blocked));
         let relay = relays.shipped.same_on(store.clone());
         let deliverer = deliverer(&relay, &client, &delivery);
-        let is_wild = rng.u8(..3) == 0;
         Self {
             relays,
             seed,
@@ -106,20 +109,20 @@ impl<'a> World<'a> {
             clock_error: 0,
             now: 0,
             answered: BTreeSet::new(),
-            bodies: BTreeMap::new(),
+            seen: BTreeMap::new(),
             set_aside: BTreeSet::new(),
             rng,
         }
     }
 
     /// Lets everything happen.
-    pub async fn play(&mut self) {
+    pub async fn play(&mut self) -> Result<(), String> {
         for (at, webhook) in std::mem::take(&mut self.arrivals) {
             // What is due in between is sent when it is due, or a day later.
             while self.now + DAY < at {
                 let wait = self.rng.i64(1..DAY);
                 self.go_to(self.now + wait);
-                self.something_happens().await;
+                self.something_happens().await?;
             }
             self.go_to(self.now.max(at));
             if !self.is_wild {
@@ -128,17 +131,18 @@ impl<'a> World<'a> {
             }
             self.arrive(&webhook).await;
             for _ in 0..self.rng.u8(..4) {
-                self.something_happens().await;
+                self.something_happens().await?;
             }
             if !self.is_wild {
                 self.decide().await;
             }
-            self.look().await;
+            self.look().await?;
         }
+        Ok(())
     }
 
     /// Ends all trouble, and lets pass the time that everything needs to come to its end.
-    pub async fn make_peace(&mut self) {
+    pub async fn make_peace(&mut self) -> Result<(), String> {
         self.store.fail(0);
         self.cello.fail_always(None);
         self.clock_error = 0;
@@ -149,14 +153,15 @@ impl<'a> World<'a> {
             self.go_to(self.now + DAY);
             self.decide().await;
             self.deliverer.drain_due().await.unwrap();
+            self.look().await?;
         }
         // What is left is a person's to decide about. Trouble that was ordered and not met yet ends with the first tries.
         for _ in 0..40 {
-            self.ask_a_person(false).await;
+            self.ask_a_person(false).await?;
             self.go_to(self.now + DAY);
             self.deliverer.drain_due().await.unwrap();
         }
-        self.look().await;
+        self.look().await
     }
 
     /// What a relay without any trouble tells of the same webhooks, in that order.
@@ -178,7 +183,7 @@ impl<'a> World<'a> {
         events.into_iter().map(|event| Told { key: event.key, body: event.body.to_string() }).collect()
     }
 
-    async fn something_happens(&mut self) {
+    async fn something_happens(&mut self) -> Result<(), String> {
         match self.rng.u8(..16) {
             0..3 => self.decide_perhaps().await,
             3..8 => self.deliver_perhaps().await,
@@ -189,7 +194,7 @@ impl<'a> World<'a> {
             }
             10 => self.cello.expire_tokens(self.rng.bool()),
             11 => self.store.fail([0, 0, 10, 40, 100][self.rng.usize(..5)]),
-            12 => self.ask_a_person(true).await,
+            12 | 15 => self.ask_a_person(true).await?,
             13 if self.is_wild => {
                 self.clock_error = self.rng.i64(-2 * DAY..2 * DAY);
                 self.go_to(self.now);
@@ -200,6 +205,8 @@ impl<'a> World<'a> {
             }
             _ => {}
         }
+        let counts = self.store.counts().await.unwrap();
+        if counts.add_up() { Ok(()) } else { Err(format!("the sums are wrong: {counts:?}")) }
     }
 
     /// The provider posts until it is told that the webhook is stored.
@@ -216,12 +223,16 @@ impl<'a> World<'a> {
 
     /// Decides everything there is to decide at this moment.
     async fn decide(&mut self) {
+        // What the process died of three times is quarantined, and a person has it decided again.
+        let filter = EventFilter { state: Some("unreadable".into()), limit: 10_000, ..EventFilter::default() };
+        let quarantined = self.store.list(filter).await.unwrap();
+        self.store.decide_again(quarantined.into_iter().map(|row| row.webhook_id).collect()).await.unwrap();
         let mut failures = 0;
         loop {
             let done = async {
                 while self.relay.decider.decide_all().await? > 0 {}
                 while self.relay.decider.settle_holds().await? > 0 {}
-                Ok::<_, cello_relay::store::StoreError>(())
+                Ok::<_, StoreError>(())
             };
             if done.await.is_ok() {
                 return;
@@ -248,13 +259,18 @@ impl<'a> World<'a> {
 
     /// Delivers what is due, unless Cello, the network, the disk or death comes in between.
     async fn deliver_perhaps(&mut self) {
-        match self.rng.u8(..10) {
+        let is_due = self.store.next_due().await.unwrap().is_some_and(|due| due <= self.relay.now());
+        match self.rng.u8(..12) {
+            // Trouble that nothing meets would only come later, all of it at once.
+            _ if !is_due => {}
             0 => self.proxy.cut_next("/events", Cut::BeforeForwarding),
             1 => self.proxy.cut_next("/events", Cut::BeforeAnswer),
             2 => self.proxy.cut_next("/events", Cut::WithinAnswer),
             3 => self.cello.fail_next(Endpoint::Events, Fault::status([400, 401, 302, 500, 429][self.rng.usize(..5)])),
             4 => self.cello.fail_next(Endpoint::Events, Fault::answer(200, ["", "{}", "<p>"][self.rng.usize(..3)])),
             5 => self.cello.fail_next(Endpoint::Token, Fault::status([401, 403, 500][self.rng.usize(..3)])),
+            // Refused, so that a signup or a purchase is dead while others wait for it.
+            6 | 7 => (0..self.rng.u8(1..3)).for_each(|_| self.cello.fail_next(Endpoint::Events, Fault::status(400))),
             _ => {}
         }
         let polls = self.polls();
@@ -285,41 +301,6 @@ impl<'a> World<'a> {
             failures += 1;
             if failures > 5 {
                 self.store.fail(0);
-            }
-        }
-    }
-
-    /// A person sends again what is dead or unsure, or gives it up.
-    async fn ask_a_person(&mut self, may_give_up: bool) {
-        let now = self.relay.now();
-        for state in ["dead", "unsure"] {
-            let ids = self.ids(state).await;
-            self.set_aside.extend(&ids);
-            if may_give_up && self.rng.u8(..4) == 0 {
-                // Whether or not the disk took it.
-                let _ = self.store.discard(discarding(ids, "Pat", "a test"), now).await;
-            } else {
-                let _ = self.store.retry(ids, now, Duration::ZERO).await;
-            }
-        }
-    }
-
-    async fn ids(&self, state: &str) -> Vec<i64> {
-        let filter = EventFilter { state: Some(state.into()), limit: 10_000, ..EventFilter::default() };
-        let rows = self.store.list(filter).await.unwrap();
-        rows.into_iter().filter_map(|row| row.referral_event).map(|event| event.id).collect()
-    }
-
-    /// Remembers the bodies that are in the store, and that none has changed.
-    async fn look(&mut self) {
-        let mut key = String::new();
-        loop {
-            let page = self.store.referral_events_after(&key, 100).await.unwrap();
-            let Some(last) = page.last() else { return };
-            key.clone_from(&last.key);
-            for event in page {
-                let body = self.bodies.entry(event.key.clone()).or_insert_with(|| event.body.clone());
-                assert_eq!(*body, event.body, "the body of {} changed", event.key);
             }
         }
     }
