@@ -61,7 +61,9 @@ impl Writer<'_> {
             Form::Stripe2019 | Form::StripeAcacia => purchase.subscription.is_some(),
             Form::Chargebee1 | Form::Chargebee2 => !purchase.taken_off,
         };
-        if !paid.lost || !names_it || moment.nameless {
+        // Chargebee's refunds always name their customer.
+        let is_nameless = moment.nameless && self.history.form.is_stripe();
+        if !paid.lost || !names_it || is_nameless {
             return None;
         }
         let named = self.of(moment.person.number)?;
