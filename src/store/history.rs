@@ -79,8 +79,6 @@ pub struct EventSummary {
     pub price: Option<i64>,
     pub currency: Option<String>,
     pub state: EventState,
-    /// When it is to be sent.
-    pub due_at: Option<Timestamp>,
     /// Who gave it up.
     pub discarded_by: Option<String>,
     /// Who said that Cello has it.

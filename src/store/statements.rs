@@ -20,7 +20,7 @@ macro_rules! list {
     ($from:literal, $($rest:literal),+) => {
         concat!(
             "SELECT w.id AS webhook_id, w.provider, w.event_id, w.kind, w.received_at, w.state AS webhook_state,
-                d.state AS decision, d.reason, e.id, e.key, e.trigger, e.price, e.currency, e.state, e.blocked_by, e.due_at,
+                d.state AS decision, d.reason, e.id, e.key, e.trigger, e.price, e.currency, e.state, e.blocked_by,
                 e.discarded_by, e.confirmed_by,
                 (SELECT count(*) FROM attempt a WHERE a.event_id = e.id) AS attempts,
                 (SELECT a.message FROM attempt a WHERE a.event_id = e.id ORDER BY a.id DESC LIMIT 1) AS message ",

@@ -125,7 +125,6 @@ mod tests {
             price: Some(price),
             currency: Some(currency.to_owned()),
             state: EventState::Dead,
-            due_at: None,
             discarded_by: None,
             confirmed_by: None,
             blocked_by: None,

@@ -91,7 +91,6 @@ fn row_of(row: &Row) -> Result<EventRow, StoreError> {
             price: row.get("price")?,
             currency: row.get("currency")?,
             state: row.get("state")?,
-            due_at: optional_time(row, "due_at")?,
             discarded_by: row.get("discarded_by")?,
             confirmed_by: row.get("confirmed_by")?,
             blocked_by: row.get("blocked_by")?,
