@@ -53,8 +53,8 @@ pub enum EventsCommand {
     Retry(RetryArgs),
     /// Say that Cello has referral events, so that they count as delivered
     ///
-    /// For unsure ones that Cello's portal shows, and for what was entered there by hand. What waits for them goes on.
-    /// Only `retry` undoes it. Asks before it confirms more than one. With --json: one object on each line, one for each
+    /// For unsure events that Cello's portal shows, and for purchases that somebody entered there by hand. Events that wait
+    /// for them are sent. Only `retry` undoes it. Asks before it confirms more than one. With --json: one object on each line, one for each
     /// referral event.
     Confirm(ConfirmArgs),
     /// Decide refused referral events again by the rules and settings of today, and send what comes of that
@@ -70,9 +70,9 @@ pub enum EventsCommand {
     Discard(DiscardArgs),
     /// Have webhooks decided again that could not be read, over which the program ended, or whose events were discarded
     ///
-    /// After an upgrade that can read them, for example. They are decided as if they had just arrived, with the times
-    /// they have: what was discarded of them, by the rules and settings of today, and nothing else of them. A running
-    /// relay notices within 5 seconds. With --json: one object on each line, one for each webhook.
+    /// An unreadable webhook is decided as if it had just arrived, after an upgrade that can read it for example; a running
+    /// relay notices within 5 seconds. A discarded event is decided at once, by the rules and settings of today; the other
+    /// events of its webhook stay as they are. With --json: one object on each line, one for each webhook or discarded event.
     Decide(decide::DecideArgs),
     /// Decide what was received again by the rules and settings of today, and show the difference from what was sent
     ///
@@ -90,7 +90,7 @@ For example, `cello-relay events why --invoice in_1` begins with one of these:
 
   Yes: the purchase of 4900 EUR, invoice in_1, was reported for u_7; Cello has it since 2026-05-01T09:30:02Z.
   Not yet: the purchase, invoice in_1, is held and waits for news of the customer `cus_1`, until ...
-  Not yet: the refund of 4900 EUR, re_1, waits for referral event 12 (invoice-paid), dead since 2026-05-01T...
+  Not yet: the refund of 4900 EUR, re_1, waits for referral event 12, dead since 2026-05-01T09:30:02Z: ...
   No: the customer cus_1 carries no referral code, so Cello was not told of the purchase, invoice in_1.
   No: the purchase of 4900 EUR, invoice in_1, was tried once and Cello refused it: payload.ucc must be a string.";
 
@@ -108,7 +108,7 @@ pub struct ListArgs {
     pub state: Option<String>,
     #[command(flatten)]
     pub filter: Filter,
-    /// Only what was decided with this reason or warning, such as customer_unseen, or what a person discarded or confirmed
+    /// Only decisions with this reason or warning, such as customer_unseen, and events that a person discarded or confirmed
     /// for this reason
     #[arg(long, value_name = "REASON")]
     pub reason: Option<String>,
@@ -155,10 +155,7 @@ impl Selection {
     fn nothing(&self, states: &[EventState]) -> String {
         let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
         let state = self.state.clone().unwrap_or_else(|| states.join(" or "));
-        let of = self.filter.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
-        let others = Filter { provider: None, ..self.filter.clone() };
-        let such = if others.is_empty() && self.reason.is_none() { "" } else { " and as you want it" };
-        format!("no referral event{of} is {state}{such}")
+        self.filter.nothing("no referral event", &state, self.reason.is_some())
     }
 }
 
@@ -166,7 +163,7 @@ impl Selection {
 pub struct RetryArgs {
     #[command(flatten)]
     pub selection: Selection,
-    /// Only what was decided with this warning, such as code_malformed, or what a person confirmed for this reason
+    /// Only events with this warning, such as code_malformed, and events that a person confirmed for this reason
     #[arg(long = "reason", value_name = "REASON", requires = "which", conflicts_with = "ids")]
     pub with_reason: Option<String>,
     /// At most so many a second, oldest first; without it all are due at once

@@ -82,7 +82,7 @@ pub enum Command {
     /// Changes nothing and sends no referral event. Ends with 1 when anything is not in order, be it a warning. With
     /// --json: one object.
     Check(check::Args),
-    /// Look into the store: list, show one whole life, say why, retry, discard, decide, remap
+    /// Look into the store: list, show one whole life, say why, and repair what got stuck
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Copy the store to a file while a relay works on it, and look the copy through

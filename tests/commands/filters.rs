@@ -77,5 +77,7 @@ async fn dead_events_are_grouped_by_what_cello_said_with_counts_and_sums() {
     let said = relay.run(&["events", "list", "--by", "message", "--trigger", "invoice-paid"]);
     said.says(&["currency not allowed", "1900 GBP", "no such user", "3 referral events dead."]);
     relay.run(&["events", "list", "--by", "message", "--state", "unsure"]).says(&["no referral event is unsure"]);
-    assert_eq!(relay.run(&["events", "list", "--by", "message", "--state", "held"]).code, 2);
+    let wrong = relay.run(&["events", "list", "--by", "message", "--state", "held"]);
+    assert_eq!(wrong.code, 2);
+    wrong.says(&["`held` is a state of webhooks", "where: --state", "fix:   give a state of referral events"]);
 }

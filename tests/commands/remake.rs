@@ -106,6 +106,7 @@ async fn what_was_discarded_is_decided_again_by_todays_rules() {
     let said = ruled(&relay, NET, &["decide", &event_id]);
     assert_eq!(said.code, 0, "{said:?}");
     said.says(&["is decided again: send invoice-paid"]);
+    assert!(!said.out.contains("within 5 seconds"), "it is decided already: {said:?}");
     assert_eq!(relay.states().await, [1, 2, 0, 0, 1]);
     relay.run(&["events", "show", "3"]).says(&["its webhook was decided again 20"]);
     relay.run(&["events", "show", "4"]).says(&["\"price\": 5000"]);

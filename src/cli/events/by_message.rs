@@ -8,8 +8,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::Exit;
 use super::super::output::{Column, Table, number, plain, print, time, two_lines};
+use super::super::{Exit, Trouble};
 use super::ListArgs;
 use crate::store::{EventState, EventSummary, Store, WebhookState};
 
@@ -34,13 +34,17 @@ struct Group {
 pub async fn run(store: &dyn Store, args: ListArgs, json: bool) -> Result<Exit> {
     let state = args.state.clone().unwrap_or_else(|| EventState::Dead.as_str().to_owned());
     if WebhookState::parse(&state).is_some() {
-        anstream::eprintln!("only referral events have such messages; give --state dead, or no --state");
-        return Ok(Exit::CouldNotRun);
+        return Err(Trouble {
+            what: format!("`{state}` is a state of webhooks, and only attempts to send have a message"),
+            place: "--state".to_owned(),
+            fix: "give a state of referral events, such as dead or unsure".to_owned(),
+        }
+        .into());
     }
     let rows = store.list(args.filter.of(Some(state.clone()), args.reason.clone(), usize::MAX)).await?;
     let groups = grouped(rows.into_iter().filter_map(|row| Some((row.received_at, row.referral_event?))));
     if groups.is_empty() {
-        anstream::eprintln!("no referral event is {state} and as you want it");
+        anstream::eprintln!("{}", args.filter.nothing("no referral event", &state, args.reason.is_some()));
     } else if json {
         let lines: Vec<String> = groups.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         print(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;

@@ -98,7 +98,7 @@ async fn named(store: &dyn Store, ids: &[String]) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-/// What may be decided again of a webhook: all of an unreadable one, else what was discarded of it.
+/// An unreadable webhook is decided again as a whole; of any other one, only its discarded events are.
 fn of_life(life: &Life) -> Vec<Outcome> {
     let of = |obstacle| Outcome::of(life.event_id.clone(), life.webhook_id, obstacle);
     if life.state == WebhookState::Unreadable {
@@ -111,7 +111,7 @@ fn of_life(life: &Life) -> Vec<Outcome> {
     if outcomes.is_empty() { vec![of(Some("it was decided, and nothing of it was discarded"))] } else { outcomes }
 }
 
-/// Decides what was discarded, if this is about that.
+/// Decides a discarded event again; nothing where the outcome is that of a whole webhook.
 async fn decide_discarded(
     store: &Arc<dyn Store>,
     policy: &Arc<Policy>,
@@ -169,17 +169,15 @@ fn show(outcomes: &[Outcome], dry_run: bool, json: bool) -> Result<()> {
         let decided = decided.as_ref().map(|decided| format!(": {}", plain(decided))).unwrap_or_default();
         text.push_str(&format!("webhook {}{event}: {done}{decided}{why}\n", plain(event_id)));
     }
-    let applied = outcomes.iter().filter(|outcome| outcome.applies).count();
-    if !json && applied > 0 {
-        let what = number(applied, "webhook");
-        text.push_str(&if dry_run {
-            "nothing was changed: this was a dry run\n".to_owned()
-        } else {
-            format!(
-                "{what} to be decided again: a running relay notices within 5 seconds, else the next `cello-relay serve` \
-                 does\n"
-            )
-        });
+    let applied = || outcomes.iter().filter(|outcome| outcome.applies);
+    let put_back = applied().filter(|outcome| outcome.referral_event.is_none()).count();
+    if !json && dry_run && applied().count() > 0 {
+        text.push_str("nothing was changed: this was a dry run\n");
+    } else if !json && put_back > 0 {
+        let what = number(put_back, "webhook");
+        text.push_str(&format!(
+            "{what} to be decided again: a running relay notices within 5 seconds, else the next `cello-relay serve` does\n"
+        ));
     }
     Ok(print(&text)?)
 }

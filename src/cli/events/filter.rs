@@ -50,6 +50,14 @@ impl Filter {
         EventFilter { state, provider, trigger, since, until, customer, user, code, invoice, message, reason, limit }
     }
 
+    /// What to say where nothing is chosen: `no referral event of stripe is dead and as you want it`.
+    pub fn nothing(&self, what: &str, state: &str, has_reason: bool) -> String {
+        let of = self.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
+        let others = Self { provider: None, ..self.clone() };
+        let such = if others.is_empty() && !has_reason { "" } else { " and as you want it" };
+        format!("{what}{of} is {state}{such}")
+    }
+
     pub fn is_empty(&self) -> bool {
         let Self { provider, trigger, since, until, customer, user, code, invoice, message } = self;
         [provider, trigger, customer, user, code, invoice, message].iter().all(|text| text.is_none())

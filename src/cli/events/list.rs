@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::super::Exit;
 use super::super::output::{Column, Table, Toned, number, plain, print, time, two_lines};
-use super::filter::Filter;
 use super::{By, ListArgs, by_message, tone_of_decision, tone_of_event, tone_of_webhook};
 use crate::store::{EventRow, EventSummary, Store};
 
@@ -82,7 +81,7 @@ fn cells(row: &EventRow) -> Vec<Toned> {
     ]
 }
 
-/// `dead`; of what is blocked also by which event: `waiting for 12`.
+/// `dead`; of a blocked event `waiting for 12`.
 fn state(event: &EventSummary) -> String {
     let blocker = event.blocked_by.map(|blocker| format!(" for {blocker}")).unwrap_or_default();
     format!("{}{blocker}", event.state.as_str())
@@ -98,16 +97,12 @@ fn decision(row: &EventRow) -> String {
 }
 
 fn nothing(args: &ListArgs) -> String {
-    let of = args.filter.provider.as_ref().map(|provider| format!(" of {provider}")).unwrap_or_default();
-    let others = Filter { provider: None, ..args.filter.clone() };
-    if !others.is_empty() || args.reason.is_some() {
-        return "nothing is as you want it; `cello-relay events list` shows everything".to_owned();
-    }
+    let everything = "`cello-relay events list` shows everything";
     match &args.state {
-        Some(state) => format!("nothing{of} is {state}; `cello-relay events list` shows everything"),
-        None => format!(
-            "no webhook{of} has been received yet. `cello-relay check` tells whether this installation can work; \
-             `cello-relay replay fixtures` shows one at work"
-        ),
+        Some(state) => format!("{}; {everything}", args.filter.nothing("nothing", state, args.reason.is_some())),
+        None if !args.filter.is_empty() || args.reason.is_some() => format!("nothing is as you want it; {everything}"),
+        None => "no webhook has been received yet. `cello-relay check` shows whether this installation can work; \
+                 `cello-relay replay fixtures` shows one at work"
+            .to_owned(),
     }
 }

@@ -28,7 +28,7 @@ impl fmt::Display for Settled {
 }
 
 impl Deciding<'_> {
-    /// Notes what was decided of a webhook, and what that is about.
+    /// Notes the decisions on a webhook; `about` is the id of its object.
     pub(super) fn note(&mut self, webhook: &Webhook, about: Option<String>, decisions: &[Decision]) {
         self.push(webhook, about, outcome(decisions));
     }
